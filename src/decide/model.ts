@@ -1,0 +1,227 @@
+/**
+ * The words of postsync, as types. Nothing here knows Kubernetes' or GitHub's own shapes.
+ *
+ * - release: a HelmRelease object
+ * - revision: one deployment of a release, known by the digest of `status.history[0]`
+ * - test: something to run after a sync, a SyncTest or a built-in one
+ * - run: one execution of one test against one revision, a SyncTestRun object
+ * - verdict: how a run ended; `inconclusive` means the software was not shown to be bad
+ */
+
+export interface Ref {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** `namespace/name`, the form of a {@link Ref} in logs, queues and maps. */
+export function keyOf({ namespace, name }: Ref): string {
+  return `${namespace}/${name}`;
+}
+
+export type Verdict = 'passed' | 'failed' | 'inconclusive';
+
+/** What all required tests of a revision say together. */
+export type Result = 'pending' | 'running' | Verdict;
+
+/** Why a run ended as it did. The list is closed: it is API. */
+export type Reason =
+  | 'Passed'
+  | 'Overridden'
+  // failed
+  | 'JobFailed'
+  | 'OOMKilled'
+  | 'TimedOut'
+  | 'HookFailed'
+  // inconclusive, tried again
+  | 'TestSaidSo'
+  | 'ImagePullFailed'
+  | 'ConfigError'
+  | 'Unschedulable'
+  | 'PodRefused'
+  | 'StartTimedOut'
+  | 'Disrupted'
+  | 'PodDeleted'
+  | 'JobLost'
+  // inconclusive, not tried again
+  | 'JobRefused'
+  | 'JobConflict'
+  | 'Superseded'
+  | 'Aborted'
+  | 'ReleaseGone'
+  | 'TestGone'
+  | 'NotSelected'
+  | 'RemoteCluster'
+  | 'CredentialsMissing';
+
+/** What a run was created for. */
+export type Cause = 'install' | 'upgrade' | 'rollback' | 'retry' | 'test-changed' | 'manual' | 'override';
+
+/** One deployment of a release: the newest entry of `status.history`. */
+export interface Revision {
+  readonly digest: string;
+  /** Helm's revision number. */
+  readonly version: number;
+  /** Helm's status of it: `deployed`, `failed`, `pending-upgrade`, … */
+  readonly status: string;
+  readonly action: 'install' | 'upgrade' | 'rollback';
+  /** The Helm release's name and the namespace it deploys to. */
+  readonly helmRelease: string;
+  readonly targetNamespace: string;
+  readonly chart: string;
+  readonly chartVersion: string;
+  readonly appVersion?: string;
+  readonly ociDigest?: string;
+  readonly deployedAt: Date;
+  /** What helm-controller recorded of the chart's own test hooks: name → Helm's phase. */
+  readonly testHooks?: Readonly<Record<string, string>>;
+}
+
+export interface Condition {
+  readonly status: 'True' | 'False' | 'Unknown';
+  readonly reason: string;
+}
+
+/** A HelmRelease, as far as postsync looks at it. */
+export interface Release {
+  readonly ref: Ref;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly generation: number;
+  readonly deleting: boolean;
+  /** Only keys of `postsync.dev` (sub)domains and of `event.toolkit.fluxcd.io`. */
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Flux's own `spec.suspend`. */
+  readonly suspended: boolean;
+  /** It deploys to another cluster (`spec.kubeConfig`). */
+  readonly remote: boolean;
+  /** Helm does not wait for the workloads (`disableWait`). */
+  readonly unawaited: boolean;
+  readonly observedGeneration: number;
+  readonly conditions: {
+    readonly Ready?: Condition;
+    readonly Reconciling?: Condition;
+    readonly Stalled?: Condition;
+  };
+  readonly revision?: Revision;
+  /** Deployments, StatefulSets and DaemonSets of `status.inventory`; kept only when `unawaited`. */
+  readonly workloads: readonly Workload[];
+}
+
+export interface Workload extends Ref {
+  readonly resource: 'deployments' | 'statefulsets' | 'daemonsets';
+}
+
+/** What a SyncTest's `releases` asks for. Every part that is given must hold. */
+export interface Selector {
+  readonly names?: readonly string[];
+  readonly labels?: LabelSelector;
+}
+
+export interface LabelSelector {
+  readonly matchLabels?: Readonly<Record<string, string>>;
+  readonly matchExpressions?: readonly {
+    readonly key: string;
+    readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
+    readonly values?: readonly string[];
+  }[];
+}
+
+/** The part of a test that the decision needs. How it is run is `run/`'s business. */
+export interface Test {
+  /** `namespace` is the SyncTest's, or the release's for a built-in test. */
+  readonly ref: Ref;
+  readonly kind: 'SyncTest' | 'BuiltIn';
+  /** The SyncTest's generation; 0 for a built-in test. */
+  readonly generation: number;
+  readonly createdAt: Date;
+  readonly suspended: boolean;
+  readonly releases?: Selector;
+  readonly namespaces?: LabelSelector;
+  readonly after: readonly ('install' | 'upgrade' | 'rollback')[];
+  readonly existing: 'skip' | 'test';
+  readonly required: boolean;
+  readonly needs: readonly string[];
+  readonly retries: number;
+  readonly retryFailed: number;
+  readonly onNewRevision: 'cancel' | 'finish';
+  readonly settleMs: number;
+  /** 0: no limit of its own. */
+  readonly maxParallel: number;
+  readonly historyLimit: number;
+  readonly remote: boolean;
+  /** Why the spec can never work, in a sentence; a test with one is never started. */
+  readonly invalid?: string;
+}
+
+/** Where a test's Job is, once it was created. */
+export interface JobRef extends Ref {
+  readonly uid: string;
+}
+
+export interface Outcome {
+  readonly verdict: Verdict;
+  readonly reason: Reason;
+  /** A sentence for people, with the tail of what the failed container said. */
+  readonly message: string;
+  readonly finishedAt: Date;
+}
+
+/** A SyncTestRun: created → started (its Job exists) → running → ended. */
+export interface Run {
+  readonly ref: Ref;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly createdAt: Date;
+  /** Created by postsync, not by a person: only these are pruned. */
+  readonly ours: boolean;
+  /** The release's name; its namespace is the run's. */
+  readonly release: string;
+  /** The uid of the release it is about, once that is known. */
+  readonly releaseUid?: string;
+  readonly test: Ref;
+  readonly testKind: Test['kind'];
+  readonly testGeneration?: number;
+  /** Absent only when a person created it without one and it was not pinned yet. */
+  readonly digest?: string;
+  /** For people: `v7 (chart 1.2.0)`. */
+  readonly revision?: string;
+  readonly attempt: number;
+  readonly cause: Cause;
+  readonly request?: string;
+  readonly abort: boolean;
+  /** A person's decision, for `cause: override`. */
+  readonly override?: { readonly verdict: Verdict; readonly reason: string };
+  readonly job?: JobRef;
+  /** When its container began to run. */
+  readonly startedAt?: Date;
+  readonly outcome?: Outcome;
+}
+
+/** What a run's Job is doing, read off the Job, its Pods and its Events. */
+export type JobState =
+  /** No container has run yet. `reason` says what it waits for; `fatal`: waiting longer is no use after half a minute. */
+  | {
+      readonly phase: 'waiting';
+      readonly since: Date;
+      readonly reason: Reason;
+      readonly message: string;
+      readonly fatal: boolean;
+      readonly limits: Limits;
+    }
+  | { readonly phase: 'running'; readonly since: Date; readonly limits: Limits }
+  | { readonly phase: 'ended'; readonly startedAt?: Date; readonly outcome: Outcome };
+
+/** A run's limits, pinned on its Job when it was created. */
+export interface Limits {
+  readonly timeoutMs: number;
+  readonly startTimeoutMs: number;
+}
+
+/** Numbers that change decisions. */
+export interface Policy {
+  /** The only namespace whose SyncTests may select releases elsewhere. */
+  readonly testsNamespace?: string;
+  /** Wait before the first retry; it doubles with each further one, up to ten times. */
+  readonly retryBackoffMs: number;
+}

@@ -1,0 +1,34 @@
+/** Every code this program can fail with. Codes are API: logs, tests and docs use them. */
+export type ErrorCode =
+  | 'CONFIG_INVALID'
+  | 'OBJECT_INVALID'
+  /** 404 of the Kubernetes API. */
+  | 'API_NOT_FOUND'
+  /** 409 AlreadyExists: the name is taken. */
+  | 'API_EXISTS'
+  /** 409 Conflict: the object changed since it was read. */
+  | 'API_CONFLICT'
+  /** 410: the resourceVersion is too old to go on from. */
+  | 'API_GONE'
+  /** 401 or 403: RBAC, a quota, a webhook or an admission policy said no. */
+  | 'API_FORBIDDEN'
+  /** 400, 413, 415, 422: the request itself is wrong; sending it again cannot help. */
+  | 'API_REJECTED'
+  /** No answer, 408, 429, 5xx: try again later. Whether it was carried out is not known. */
+  | 'API_UNAVAILABLE';
+
+/** The one error class of the program. `message` is for people, `code` is for code. */
+export class PostsyncError extends Error {
+  override readonly name = 'PostsyncError';
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Tells whether an error is ours and has one of these codes. */
+export function isCode(error: unknown, ...codes: readonly ErrorCode[]): error is PostsyncError {
+  return error instanceof PostsyncError && codes.includes(error.code);
+}
