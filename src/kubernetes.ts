@@ -107,7 +107,7 @@ export function connect(
   };
 
   async function open(verb: string, method: Dispatcher.HttpMethod, target: Target, given: Call) {
-    const { headers } = await auth();
+    const headers = (await auth()).headers;
     const url = `${server}${pathOf(target)}${search(given.query)}`;
     const began = performance.now();
     let status = 0;
@@ -187,12 +187,10 @@ interface Call {
 
 /** What client-node would put into a request. Kept for half a minute, because it reads files each time. */
 function authentication(config: KubeConfig) {
-  let known:
-    | { readonly at: number; readonly options: Promise<RequestOptions & { headers: Headers }> }
-    | undefined;
+  let known: { readonly at: number; readonly options: Promise<Auth> } | undefined;
   return () => {
     if (!known || Date.now() - known.at > AUTH_CACHE_MS) {
-      const options: RequestOptions & { headers: Headers } = { headers: {} };
+      const options: Auth = { headers: {} };
       known = { at: Date.now(), options: config.applyToHTTPSOptions(options).then(() => options) };
       known.options.catch(() => (known = undefined));
     }
@@ -200,7 +198,7 @@ function authentication(config: KubeConfig) {
   };
 }
 
-type Headers = Record<string, string>;
+type Auth = Omit<RequestOptions, 'headers'> & { headers: Record<string, string> };
 
 /** Splits a stream of JSON lines without joining what is already parsed. */
 async function* lines(body: AsyncIterable<Uint8Array>): AsyncGenerator<WatchLine> {
