@@ -79,6 +79,8 @@ export interface Revision {
 export interface Condition {
   readonly status: 'True' | 'False' | 'Unknown';
   readonly reason: string;
+  /** When `status` last changed. */
+  readonly since: Date;
 }
 
 /** A HelmRelease, as far as postsync looks at it. */

@@ -1,0 +1,94 @@
+import { act, type Look, later, type Observed, type Step, wait } from './actions.ts';
+import { isSuspended } from './follow.ts';
+import { KEYS } from './keys.ts';
+import type { Cause, Run, Test } from './model.ts';
+import { appliesTo, type Rest } from './rest.ts';
+import type { Wanted } from './select.ts';
+import { newestFirst, nextAttempt, type Standing, standingOf } from './standing.ts';
+
+const FINAL: ReadonlySet<string> = new Set(['passed', 'failed', 'inconclusive']);
+
+/** Whether a test of a release that stands still needs a new run now. */
+export function due(wanted: Wanted, rest: Rest, look: Look): Step {
+  const { test } = wanted;
+  const { release, policy, now } = look;
+  const standing = standingOf(runsOf(test, rest.revision.digest, look), test, policy);
+  if (standing.open) return wait(`${test.ref.name} goes on`);
+  if (isSuspended(test, release)) return wait(`${test.ref.name} is suspended`);
+  if (standing.retryAt && now < standing.retryAt) {
+    return wait(`${test.ref.name} will be tried again`, standing.retryAt);
+  }
+  const cause = causeOf(wanted, standing, rest, look);
+  if (cause === undefined) return wait(`${test.ref.name} has nothing to test`);
+  const settledAt = later(rest.revision.deployedAt, test.settleMs);
+  if (now < settledAt) return wait(`${test.ref.name} waits until nothing newer has come`, settledAt);
+  const needed = test.needs.find((name) => !hasPassed(name, test, rest, look));
+  if (needed !== undefined) return wait(`${test.ref.name} waits for ${needed}`);
+  if (look.runs.some((run) => !run.outcome && isOf(run, test))) {
+    return wait(`${test.ref.name} waits for its run of an older revision`);
+  }
+  const attempt = nextAttempt(standing.runs);
+  return act(
+    { type: 'create', test, revision: rest.revision, attempt, cause },
+    `${test.ref.name} is due: ${cause}`,
+  );
+}
+
+/** What a new run would be created for; `undefined`: no run is due. */
+function causeOf(wanted: Wanted, standing: Standing, rest: Rest, look: Look): Cause | undefined {
+  if (standing.retryAt) return 'retry';
+  if (isAsked(wanted.test, look)) return 'manual';
+  const { final } = standing;
+  if (final) return hasChanged(wanted.test, final) ? 'test-changed' : undefined;
+  if (!appliesTo(wanted, rest, look.release) || stands(look, rest.revision.digest)) return undefined;
+  return rest.cause;
+}
+
+/** The runs of a test against one deployment of the release that is there now. */
+export function runsOf(test: Test, digest: string, { runs, release }: Observed): readonly Run[] {
+  return runs.filter((run) => isOf(run, test) && run.digest === digest && run.releaseUid === release.uid);
+}
+
+function isOf(run: Run, test: Test): boolean {
+  return (
+    run.testKind === test.kind && run.test.name === test.ref.name && run.test.namespace === test.ref.namespace
+  );
+}
+
+/**
+ * Whether `postsync.dev/requestedAt` asks for a run of this test: its value is neither the one that was served last
+ * nor the one that stood when the newest run was created. So it may stand in git for ever.
+ */
+export function isAsked(test: Test, { release, runs }: Observed): boolean {
+  const value = release.annotations[KEYS.requestedAt];
+  if (!value || value === release.annotations[KEYS.handled]) return false;
+  const newest = runs.filter((run) => isOf(run, test) && run.request !== undefined).toSorted(newestFirst)[0];
+  return newest?.request !== value;
+}
+
+/** Where all runs were deleted, or a cluster was restored, a final result for that very digest stands. */
+export function stands({ release, runs }: Observed, digest: string): boolean {
+  const { [KEYS.result]: result = '', [KEYS.digest]: about } = release.annotations;
+  return FINAL.has(result) && about === digest && !runs.some((run) => run.digest === digest);
+}
+
+/** A test whose spec changed runs again where it did not pass, once per generation. */
+function hasChanged(
+  test: Test,
+  { outcome, testGeneration = test.generation }: NonNullable<Standing['final']>,
+): boolean {
+  return outcome.verdict !== 'passed' && outcome.reason !== 'Overridden' && testGeneration < test.generation;
+}
+
+function hasPassed(name: string, { ref }: Test, rest: Rest, look: Look): boolean {
+  const candidates = look.selection.wanted.filter(({ test }) => test.ref.name === name);
+  const need = candidates.find(({ test }) => test.ref.namespace === ref.namespace) ?? candidates[0];
+  if (!need) return false;
+  const runs = runsOf(need.test, rest.revision.digest, look);
+  return standingOf(runs, need.test, look.policy).final?.outcome.verdict === 'passed';
+}
+
+/** Whether `requestedAt` has been served for every test of the release. */
+export function isServed(observed: Observed): boolean {
+  return !observed.selection.wanted.some(({ test }) => isAsked(test, observed));
+}

@@ -1,0 +1,129 @@
+import { act, type Look, later, type Step, wait } from './actions.ts';
+import { KEYS } from './keys.ts';
+import type { JobState, Outcome, Release, Run, Test, Verdict } from './model.ts';
+import { isMoving } from './rest.ts';
+
+/** Pull and configuration errors rarely mend themselves, but a Secret may come a moment after its user. */
+const FATAL_AFTER_MS = 30_000;
+
+/** What an unfinished run needs now. */
+export function follow(run: Run, look: Look): Step {
+  const { release, rest, now } = look;
+  if (release.deleting)
+    return finish(run, inconclusive('ReleaseGone', 'its HelmRelease is being deleted', now));
+  if (run.abort) return finish(run, inconclusive('Aborted', 'somebody ended it by spec.abort', now));
+  if (run.releaseUid !== undefined && run.releaseUid !== release.uid) {
+    return finish(run, inconclusive('Superseded', 'its HelmRelease was deleted and made again', now));
+  }
+  if (run.digest === undefined || run.releaseUid === undefined) {
+    return typeof rest === 'string'
+      ? wait(`${run.ref.name} waits: ${rest}`)
+      : act({ type: 'pin', run, revision: rest.revision }, `${run.ref.name} is about what is deployed now`);
+  }
+  if (run.override) return finish(run, overridden(run.override, now));
+
+  const job = look.jobOf(run);
+  const test = look.testOf(run);
+  if (isSuperseded(run, release) && !(job && mayEnd(job, test))) return finish(run, superseded(release, now));
+  if (job) return followJob(run, job, look);
+  if (run.job) return act({ type: 'find', run }, `the Job of ${run.ref.name} is not known`);
+  return begin(run, test, look);
+}
+
+/** Whether the release has moved on since the run was created. */
+export function isSuperseded(run: Run, { revision }: Release): boolean {
+  return revision !== undefined && run.digest !== revision.digest;
+}
+
+/** Starts a run, unless something speaks against it. */
+function begin(run: Run, test: Test | undefined, look: Look): Step {
+  const { release, rest, now } = look;
+  const name = run.ref.name;
+  if (!test) {
+    return finish(
+      run,
+      inconclusive(
+        'TestGone',
+        `there is no SyncTest ${run.test.name} in namespace ${run.test.namespace}`,
+        now,
+      ),
+    );
+  }
+  if (test.invalid !== undefined) return wait(`${name} waits: its test cannot work: ${test.invalid}`);
+  if (!look.selection.wanted.some((wanted) => wanted.test === test)) {
+    return finish(
+      run,
+      inconclusive('NotSelected', `the test ${test.ref.name} does not select this release`, now),
+    );
+  }
+  if (release.remote && !test.remote) {
+    const message =
+      'the release deploys to another cluster (spec.kubeConfig); a test that can reach it says `remote: true`';
+    return finish(run, inconclusive('RemoteCluster', message, now));
+  }
+  if (isSuspended(test, release)) return wait(`${name} waits: suspended`);
+  if (typeof rest === 'string') return wait(`${name} waits: ${rest}`);
+  return act({ type: 'start', run, test }, `${name} is to be started`);
+}
+
+/** Whether postsync is told to start nothing. */
+export function isSuspended(test: Test, release: Release): boolean {
+  return test.suspended || release.annotations[KEYS.suspend] === 'true';
+}
+
+/** `onNewRevision: finish`: a Job that goes on may come to its end, though its verdict will not count. */
+function mayEnd(job: JobState, test: Test | undefined): boolean {
+  return test?.onNewRevision === 'finish' && job.phase !== 'ended';
+}
+
+function followJob(run: Run, job: JobState, { release, now }: Look): Step {
+  if (job.phase === 'ended') return conclude(run, job.outcome, release, now);
+  const { deadline, outcome } = deadlineOf(job, now);
+  if (now >= deadline) return conclude(run, outcome, release, now);
+  return wait(`${run.ref.name} is ${job.phase === 'running' ? 'running' : 'about to run'}`, deadline);
+}
+
+/** When time is up for a Job that goes on, and what that will mean. */
+function deadlineOf(
+  job: Exclude<JobState, { phase: 'ended' }>,
+  now: Date,
+): { deadline: Date; outcome: Outcome } {
+  const { since, limits } = job;
+  if (job.phase === 'running') {
+    const message = `it ran for longer than its timeout of ${seconds(limits.timeoutMs)}`;
+    return {
+      deadline: later(since, limits.timeoutMs),
+      outcome: { verdict: 'failed', reason: 'TimedOut', message, finishedAt: now },
+    };
+  }
+  const limitMs = job.fatal ? Math.min(FATAL_AFTER_MS, limits.startTimeoutMs) : limits.startTimeoutMs;
+  const message = `no container ran within ${seconds(limitMs)}: ${job.message}`;
+  return { deadline: later(since, limitMs), outcome: inconclusive(job.reason, message, now) };
+}
+
+/** A verdict counts only when the release stands still, at the revision that was tested. */
+function conclude(run: Run, outcome: Outcome, release: Release, now: Date): Step {
+  if (isMoving(release)) return wait(`the verdict of ${run.ref.name} waits until the release has settled`);
+  return finish(run, isSuperseded(run, release) ? superseded(release, now) : outcome);
+}
+
+function finish(run: Run, outcome: Outcome): Step {
+  return act({ type: 'finish', run, outcome }, `${run.ref.name} ${outcome.verdict}: ${outcome.message}`);
+}
+
+function inconclusive(reason: Outcome['reason'], message: string, now: Date): Outcome {
+  return { verdict: 'inconclusive', reason, message, finishedAt: now };
+}
+
+function superseded({ revision }: Release, now: Date): Outcome {
+  const newer = revision ? `v${revision.version} (chart ${revision.chartVersion})` : 'nothing';
+  return inconclusive('Superseded', `the release moved on: ${newer} is deployed now`, now);
+}
+
+function overridden({ verdict, reason }: { verdict: Verdict; reason: string }, now: Date): Outcome {
+  return { verdict, reason: 'Overridden', message: reason, finishedAt: now };
+}
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 1000)}s`;
+}

@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto';
+import type { Ref, Test } from './model.ts';
+
+const NAME_LIMIT = 63;
+
+/**
+ * The name of a run, which is its identity: whoever wants to start the same test against the same deployment
+ * computes the same name, and the API server refuses the second one. Its Job has the same name.
+ *
+ * The 16 hex digits are over the release's uid, the digest, the test and the attempt; the part before them is
+ * for people. The formula is frozen by test vectors: changing it would run every test once more.
+ *
+ * @param attempt its number, or the Idempotency-Key of the request that asked for it
+ */
+export function runName(
+  release: { readonly name: string; readonly uid: string },
+  revision: { readonly digest: string; readonly version: number },
+  test: { readonly kind: Test['kind']; readonly ref: Ref },
+  attempt: number | string,
+): string {
+  const hash = shortHash([
+    release.uid,
+    revision.digest,
+    test.kind,
+    test.ref.namespace,
+    test.ref.name,
+    attempt,
+  ]);
+  const readable = `${release.name}-${test.ref.name}-v${revision.version}`;
+  return `${cut(readable.replaceAll('.', '-'), NAME_LIMIT - hash.length - 1)}-${hash}`;
+}
+
+/**
+ * The name part of a test's annotation key: NAME, or NAMESPACE.NAME for one of another namespace.
+ * Kubernetes allows 63 characters there: a longer one is cut and hashed.
+ */
+export function lineName(test: { readonly kind: Test['kind']; readonly ref: Ref }, release: Ref): string {
+  const local = test.kind === 'BuiltIn' || test.ref.namespace === release.namespace;
+  const name = local ? test.ref.name : `${test.ref.namespace}.${test.ref.name}`;
+  if (name.length <= NAME_LIMIT) return name;
+  const hash = shortHash([name]);
+  return `${cut(name, NAME_LIMIT - hash.length - 1)}-${hash}`;
+}
+
+/** 16 hex digits over a list; `JSON.stringify`, so that ["a-b","c"] and ["a","b-c"] differ. */
+export function shortHash(parts: readonly (string | number)[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);
+}
+
+function cut(text: string, length: number): string {
+  return text.slice(0, length).replace(/[^a-z0-9]+$/, '');
+}

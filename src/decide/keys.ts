@@ -1,0 +1,23 @@
+/** Every key on a HelmRelease that is ours. Keys are API: they are never renamed. */
+export const KEYS = {
+  /** Written by people: SyncTests of the same namespace, comma separated. */
+  tests: 'postsync.dev/tests',
+  /** Written by people: a URL for the built-in HTTP check. */
+  http: 'postsync.dev/http',
+  /** Written by people: `true` starts nothing; what runs is followed to its end. */
+  suspend: 'postsync.dev/suspend',
+  /** Written by people: a new value asks for a re-run. */
+  requestedAt: 'postsync.dev/requestedAt',
+  /** Written by postsync, read by gates; the label of the same name says the same. */
+  result: 'postsync.dev/result',
+  /** Written by postsync: the digest that `result` is about. Always in the same patch. */
+  digest: 'postsync.dev/digest',
+  /** Written by postsync: the value of `requestedAt` that was served last, as Flux does it with its own. */
+  handled: 'postsync.dev/lastHandledRequestedAt',
+} as const;
+
+/** Prefix of the one-line summaries, a test each. */
+export const LINES = 'tests.postsync.dev/';
+
+/** Prefix of a release's own values for a test's `params`. */
+export const PARAMS = 'params.postsync.dev/';

@@ -1,0 +1,33 @@
+import type { Run, Test } from './model.ts';
+import { hasEnded, newestFirst } from './standing.ts';
+
+const DEFAULT_HISTORY_LIMIT = 10;
+
+/**
+ * Which ended runs may be forgotten: those beyond the history limit of their test, but never one that a person
+ * created, never the newest of a test, and never one of the deployed revision (it would be run again).
+ *
+ * @param deployed digest of `status.history[0]`
+ */
+export function prune(
+  runs: readonly Run[],
+  deployed: string | undefined,
+  testOf: (run: Run) => Test | undefined,
+): readonly Run[] {
+  if (deployed === undefined) return [];
+  const byTest = Map.groupBy(
+    runs.filter(isPrunable),
+    ({ testKind, test }) => `${testKind}/${test.namespace}/${test.name}`,
+  );
+  return [...byTest.values()].flatMap((group) => {
+    const limit = testOf(group[0] as Run)?.historyLimit ?? DEFAULT_HISTORY_LIMIT;
+    return group
+      .toSorted(newestFirst)
+      .slice(Math.max(1, limit))
+      .filter(({ digest }) => digest !== deployed);
+  });
+}
+
+function isPrunable(run: Run): boolean {
+  return run.ours && hasEnded(run);
+}

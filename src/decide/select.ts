@@ -1,0 +1,115 @@
+import { KEYS } from './keys.ts';
+import { type LabelSelector, type Policy, type Ref, type Release, type Test } from './model.ts';
+
+/** Something that a release asks for and cannot get. It holds the release's result at `pending`. */
+export interface Problem {
+  /** What the line on the release is named after. */
+  readonly name: string;
+  readonly reason: 'UnknownKey' | 'TestNotFound' | 'InvalidTest';
+  readonly message: string;
+}
+
+/** A test that a release asks for. `named`: by the release itself, so that `existing: skip` does not hold. */
+export interface Wanted {
+  readonly test: Test;
+  readonly named: boolean;
+}
+
+export interface Selection {
+  readonly wanted: readonly Wanted[];
+  readonly problems: readonly Problem[];
+}
+
+/** What the selection needs to know of the cluster. */
+export interface Offer {
+  readonly testsIn: (namespace: string) => readonly Test[];
+  readonly labelsOf: (namespace: string) => Readonly<Record<string, string>> | undefined;
+  /** Built-in tests that the release's annotations ask for. */
+  readonly builtIn: readonly Test[];
+}
+
+const KNOWN: ReadonlySet<string> = new Set(Object.values(KEYS));
+
+/** Which tests a release asks for, by its annotations and by the SyncTests that select it. */
+export function select(release: Release, offer: Offer, policy: Policy): Selection {
+  const { namespace } = release.ref;
+  const local = offer.testsIn(namespace);
+  const names = namesIn(release.annotations[KEYS.tests]);
+  const named = [...offer.builtIn, ...local.filter((test) => names.includes(test.ref.name))];
+
+  const shared =
+    policy.testsNamespace === undefined || policy.testsNamespace === namespace
+      ? []
+      : offer.testsIn(policy.testsNamespace).filter((test) => reaches(test, offer.labelsOf(namespace)));
+  const selecting = [...local, ...shared].filter((test) => !named.includes(test) && selects(test, release));
+
+  const all = [
+    ...named.map((test) => ({ test, named: true })),
+    ...selecting.map((test) => ({ test, named: false })),
+  ];
+  const found = new Set(local.map(({ ref }) => ref.name));
+  return {
+    wanted: all.filter(({ test }) => test.invalid === undefined),
+    problems: [
+      ...unknownKeys(release),
+      ...names.filter((name) => !found.has(name)).map((name) => missing(name, release.ref)),
+      ...all.flatMap(({ test }) => (test.invalid === undefined ? [] : [broken(test, test.invalid)])),
+    ],
+  };
+}
+
+/** Tells whether a test's own selector asks for a release of its reach. */
+export function selects(test: Test, release: Release): boolean {
+  const { releases } = test;
+  if (releases === undefined) return false;
+  if (releases.names && !releases.names.includes(release.ref.name)) return false;
+  return matches(releases.labels, release.labels);
+}
+
+/** A test of the tests namespace reaches another one only by `namespaceSelector`. */
+function reaches(test: Test, labels: Readonly<Record<string, string>> | undefined): boolean {
+  return test.namespaces !== undefined && labels !== undefined && matches(test.namespaces, labels);
+}
+
+/** Kubernetes' label selector: every part must hold; an absent or empty one holds for all. */
+export function matches(
+  selector: LabelSelector | undefined,
+  labels: Readonly<Record<string, string>>,
+): boolean {
+  const wanted = Object.entries(selector?.matchLabels ?? {});
+  if (wanted.some(([key, value]) => labels[key] !== value)) return false;
+  return (selector?.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
+    const value = labels[key];
+    if (operator === 'Exists') return value !== undefined;
+    if (operator === 'DoesNotExist') return value === undefined;
+    const listed = value !== undefined && values.includes(value);
+    return operator === 'In' ? listed : !listed;
+  });
+}
+
+function namesIn(annotation = ''): readonly string[] {
+  const names = annotation.split(',').map((name) => name.trim());
+  return [...new Set(names.filter((name) => name !== ''))];
+}
+
+function unknownKeys(release: Release): Problem[] {
+  return Object.keys(release.annotations)
+    .filter((key) => key.startsWith('postsync.dev/') && !KNOWN.has(key))
+    .map((key) => ({
+      name: key.slice('postsync.dev/'.length),
+      reason: 'UnknownKey',
+      message: `the annotation ${key} is not one that this version of postsync knows`,
+    }));
+}
+
+function missing(name: string, { namespace }: Ref): Problem {
+  return { name, reason: 'TestNotFound', message: `there is no SyncTest ${name} in namespace ${namespace}` };
+}
+
+function broken(test: Test, why: string): Problem {
+  const what =
+    test.kind === 'BuiltIn'
+      ? `the annotation postsync.dev/${test.ref.name}`
+      : `the SyncTest ${test.ref.name}`;
+  return { name: test.ref.name, reason: 'InvalidTest', message: `${what} cannot work: ${why}` };
+}
