@@ -47,7 +47,8 @@ export interface Kubernetes {
   create(target: Target, body: object, query?: Query): Promise<unknown>;
   /** A JSON merge patch (RFC 7386). Give `metadata.resourceVersion` in the body to refuse a lost update. */
   patch(target: Target, body: object): Promise<unknown>;
-  remove(target: Target, query?: Query): Promise<unknown>;
+  /** Deletes in the background, its dependents too; only the object of this `uid`, when it is given. */
+  remove(target: Target, uid?: string): Promise<unknown>;
   /** Ends when the server ends it; throws when the connection breaks or nothing came for `idleMs`. */
   watch(target: Target, query: Query, signal: AbortSignal): AsyncIterable<WatchLine>;
 }
@@ -161,7 +162,10 @@ export function connect(
       call('create', 'POST', target, { body, query: { ...manager, ...query } }),
     patch: (target, body) =>
       call('patch', 'PATCH', target, { body, query: manager, contentType: 'application/merge-patch+json' }),
-    remove: (target, query) => call('delete', 'DELETE', target, { query }),
+    remove: (target, uid) =>
+      call('delete', 'DELETE', target, {
+        body: { propagationPolicy: 'Background', ...(uid !== undefined && { preconditions: { uid } }) },
+      }),
     async *watch(target, query, signal) {
       const body = await open('watch', 'GET', target, { query: { ...query, watch: true }, signal });
       try {

@@ -4,7 +4,6 @@ import { lineName } from './identity.ts';
 import { KEYS, LINES } from './keys.ts';
 import type { Policy, Result, Revision, Run } from './model.ts';
 import { appliesTo, type Rest, restOf } from './rest.ts';
-import type { Wanted } from './select.ts';
 import { type Standing, standingOf } from './standing.ts';
 
 /** What the HelmRelease should say: `undefined` for a key that should not be there. */

@@ -1,0 +1,141 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { isCode, PostsyncError } from '../errors.ts';
+import type { Kubernetes, Query, Target, WatchLine } from '../kubernetes.ts';
+
+/** Where what was seen goes. Objects come as the API serves them; the sink keeps what it needs of them. */
+export interface Sink {
+  upsert(object: unknown): void;
+  remove(object: unknown): void;
+  /** A full list begins: what was not upserted when the returned function is called is gone. */
+  relist(): () => void;
+}
+
+export interface Following {
+  readonly target: Target;
+  readonly query?: Query;
+  readonly sink: Sink;
+}
+
+export interface FollowOptions {
+  readonly signal: AbortSignal;
+  /** Milliseconds from one full list to the next; 0: lists only when it must. */
+  readonly resyncMs: number;
+  readonly onSynced: () => void;
+  readonly onTrouble: (error: unknown, delayMs: number) => void;
+}
+
+/** Objects of one page: a full list is never held as a whole. */
+const PAGE = 500;
+const MAX_DELAY_MS = 30_000;
+const FIRST_DELAY_MS = 250;
+/** The server ends a watch after so long, so that connections are spread anew. */
+const WATCH_SECONDS = 300;
+
+/**
+ * Lists and then watches one kind of object until the signal aborts.
+ *
+ * client-node's informer stops for good at any error but 410 (2.0.1), asks for no bookmarks, and opens a connection
+ * for each watch. Here any error leads to another watch from the last version seen, after a growing pause; 410, and
+ * a version that went backwards, lead to another list.
+ */
+export async function follow(
+  kubernetes: Kubernetes,
+  following: Following,
+  options: FollowOptions,
+): Promise<void> {
+  const { signal, resyncMs, onSynced, onTrouble } = options;
+  let version: string | undefined;
+  let listedAt = 0;
+  let failures = 0;
+  const untilResync = () =>
+    resyncMs > 0 ? Math.max(0, listedAt + resyncMs - Date.now()) : Number.POSITIVE_INFINITY;
+
+  while (!signal.aborted) {
+    const resync = resyncMs > 0 ? AbortSignal.timeout(Math.max(1, untilResync())) : undefined;
+    try {
+      if (version === undefined || untilResync() === 0) {
+        const listed = await listAll(kubernetes, following);
+        listedAt = Date.now();
+        version = listed;
+        onSynced();
+        continue;
+      }
+      if (failures > 0 && (await wentBackwards(kubernetes, following, version))) {
+        version = undefined;
+        continue;
+      }
+      const until = resync ? AbortSignal.any([signal, resync]) : signal;
+      for await (const line of watchFrom(kubernetes, following, version, until)) {
+        version = deliver(line, following.sink) ?? version;
+        failures = 0;
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (resync?.aborted) continue;
+      if (isCode(error, 'API_GONE')) version = undefined;
+      failures += 1;
+      const delayMs =
+        Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (failures - 1)) * (0.5 + Math.random() / 2);
+      onTrouble(error, delayMs);
+      await delay(delayMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}
+
+function watchFrom(
+  kubernetes: Kubernetes,
+  { target, query }: Following,
+  resourceVersion: string,
+  signal: AbortSignal,
+) {
+  const timeoutSeconds = Math.round(WATCH_SECONDS * (1 + Math.random() / 5));
+  return kubernetes.watch(
+    target,
+    { ...query, resourceVersion, allowWatchBookmarks: true, timeoutSeconds },
+    signal,
+  );
+}
+
+interface List {
+  readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
+  readonly items: readonly unknown[];
+}
+
+/** @returns the version from which a watch goes on */
+async function listAll(kubernetes: Kubernetes, { target, query, sink }: Following): Promise<string> {
+  const done = sink.relist();
+  let from: string | undefined;
+  let version: string;
+  do {
+    const page = (await kubernetes.list(target, { ...query, limit: PAGE, continue: from })) as List;
+    for (const item of page.items) sink.upsert(item);
+    version = page.metadata.resourceVersion;
+    from = page.metadata.continue || undefined;
+  } while (from !== undefined);
+  done();
+  return version;
+}
+
+/**
+ * After a restore of etcd the server answers a watch from a version that it has not reached yet with silence.
+ * One object is enough to learn where it stands.
+ */
+async function wentBackwards(
+  kubernetes: Kubernetes,
+  { target, query }: Following,
+  version: string,
+): Promise<boolean> {
+  const { metadata } = (await kubernetes.list(target, { ...query, limit: 1 })) as List;
+  return BigInt(metadata.resourceVersion) < BigInt(version);
+}
+
+/** @returns the version that the watch has reached */
+function deliver({ type, object }: WatchLine, sink: Sink): string | undefined {
+  if (type === 'ERROR') {
+    const { code, message = 'the watch ended with an error' } = object as { code?: number; message?: string };
+    throw new PostsyncError(code === 410 ? 'API_GONE' : 'API_UNAVAILABLE', message);
+  }
+  if (type === 'DELETED') sink.remove(object);
+  else if (type !== 'BOOKMARK') sink.upsert(object);
+  return (object as { metadata?: { resourceVersion?: string } }).metadata?.resourceVersion;
+}

@@ -1,0 +1,57 @@
+import type { Outcome, Release, Run } from '../decide/model.ts';
+import { isCode } from '../errors.ts';
+import type { Kubernetes } from '../kubernetes.ts';
+
+const REASONS = { passed: 'TestPassed', failed: 'TestFailed', inconclusive: 'TestInconclusive' } as const;
+
+/** Kubernetes refuses more. */
+const MESSAGE_LIMIT = 1024;
+
+/** Tells a verdict on the HelmRelease. The Event's name is the run's, so that it is told once. */
+export function tellVerdict(
+  kubernetes: Kubernetes,
+  release: Release,
+  run: Run,
+  outcome: Outcome,
+): Promise<void> {
+  const { verdict, reason, message } = outcome;
+  const about = run.revision === undefined ? '' : `, ${run.revision}`;
+  return tell(kubernetes, release, {
+    name: run.ref.name,
+    type: verdict === 'passed' ? 'Normal' : 'Warning',
+    reason: REASONS[verdict],
+    message: `test ${run.test.name} ${verdict}${about}: ${reason}: ${message} (run ${run.ref.name})`,
+  });
+}
+
+/** An Event to be told once, by its name. */
+export interface Telling {
+  readonly name: string;
+  readonly type: 'Normal' | 'Warning';
+  readonly reason: string;
+  readonly message: string;
+}
+
+export async function tell(kubernetes: Kubernetes, { ref, uid }: Release, event: Telling): Promise<void> {
+  const { namespace, name } = ref;
+  const now = new Date().toISOString();
+  const body = {
+    apiVersion: 'v1',
+    kind: 'Event',
+    metadata: { namespace, name: event.name },
+    involvedObject: { apiVersion: 'helm.toolkit.fluxcd.io/v2', kind: 'HelmRelease', namespace, name, uid },
+    type: event.type,
+    reason: event.reason,
+    message: event.message.slice(0, MESSAGE_LIMIT),
+    source: { component: 'postsync' },
+    reportingComponent: 'postsync',
+    firstTimestamp: now,
+    lastTimestamp: now,
+    count: 1,
+  };
+  try {
+    await kubernetes.create({ resource: 'events', namespace }, body);
+  } catch (error) {
+    if (!isCode(error, 'API_EXISTS', 'API_NOT_FOUND')) throw error;
+  }
+}

@@ -1,0 +1,70 @@
+import type { Ref, Release, Workload } from '../decide/model.ts';
+import type { Projection } from '../decide/result.ts';
+import { isCode } from '../errors.ts';
+import type { Kubernetes } from '../kubernetes.ts';
+import { readRelease } from './objects.ts';
+
+/** @returns the release as the API server has it now; `undefined`: there is none. */
+export async function readReleaseLive(kubernetes: Kubernetes, ref: Ref): Promise<Release | undefined> {
+  try {
+    return readRelease(await kubernetes.get({ resource: 'helmreleases', ...ref }));
+  } catch (error) {
+    if (isCode(error, 'API_NOT_FOUND')) return undefined;
+    throw error;
+  }
+}
+
+/** Tells whether a projection changes anything. */
+export function isEmpty({ annotations, labels }: Projection): boolean {
+  return Object.keys(annotations).length + Object.keys(labels).length === 0;
+}
+
+/**
+ * Writes the keys that differ, all in one patch, so that a gate never sees a result next to another's digest.
+ *
+ * @throws {PostsyncError} `API_CONFLICT` when the release changed since it was read
+ */
+export async function writeProjection(
+  kubernetes: Kubernetes,
+  { ref, resourceVersion }: Release,
+  { annotations, labels }: Projection,
+): Promise<Release> {
+  const metadata = { resourceVersion, annotations: nulled(annotations), labels: nulled(labels) };
+  return readRelease(await kubernetes.patch({ resource: 'helmreleases', ...ref }, { metadata }));
+}
+
+/** The first workload that is not rolled out yet, for releases whose Helm does not wait. */
+export async function notRolledOut(
+  kubernetes: Kubernetes,
+  workloads: readonly Workload[],
+): Promise<Workload | undefined> {
+  for (const workload of workloads) {
+    if (!isRolledOut((await kubernetes.get(workload)) as Rollout)) return workload;
+  }
+  return undefined;
+}
+
+interface Rollout {
+  readonly metadata?: { readonly generation?: number };
+  readonly spec?: { readonly replicas?: number };
+  readonly status?: Readonly<Record<string, number | undefined>>;
+}
+
+/** What `kubectl rollout status` asks for. */
+function isRolledOut({ metadata, spec, status = {} }: Rollout): boolean {
+  const at = (key: string) => status[key] ?? 0;
+  if (at('observedGeneration') < (metadata?.generation ?? 0)) return false;
+  if ('desiredNumberScheduled' in status) {
+    const desired = at('desiredNumberScheduled');
+    return at('updatedNumberScheduled') >= desired && at('numberAvailable') >= desired;
+  }
+  const replicas = spec?.replicas ?? 1;
+  return (
+    at('updatedReplicas') >= replicas && at('availableReplicas') >= replicas && at('replicas') <= replicas
+  );
+}
+
+/** A merge patch removes a key by `null`. */
+function nulled(keys: Readonly<Record<string, string | undefined>>): Record<string, string | null> {
+  return Object.fromEntries(Object.entries(keys).map(([key, value]) => [key, value ?? null]));
+}

@@ -1,0 +1,159 @@
+import type { Cause, JobRef, Outcome, Release, Revision, Run, Test, Verdict } from '../decide/model.ts';
+import { durationText, revisionText } from '../decide/result.ts';
+import type { Kubernetes } from '../kubernetes.ts';
+import { OURS, readRun } from './objects.ts';
+
+/** What a new run is created with; its name is computed by `decide/identity.ts`. */
+export interface NewRun {
+  readonly name: string;
+  readonly release: Release;
+  readonly test: Test;
+  readonly revision: Revision;
+  readonly attempt: number;
+  readonly cause: Cause;
+  readonly request?: string | undefined;
+  readonly requestedBy?: string | undefined;
+  readonly reason?: string | undefined;
+  readonly verdict?: 'passed' | 'failed' | undefined;
+}
+
+const PHASES: Readonly<Record<Verdict, string>> = {
+  passed: 'Passed',
+  failed: 'Failed',
+  inconclusive: 'Inconclusive',
+};
+
+const MESSAGE_LIMIT = 4096;
+
+/**
+ * Writes down that a test is to be run, before anything is started. All that must not change until it starts
+ * (digest, the release's uid, the test's generation) is in the part that Kubernetes keeps from being changed.
+ *
+ * @throws {PostsyncError} `API_EXISTS`: this very run was created before
+ */
+export async function createRun(kubernetes: Kubernetes, given: NewRun): Promise<Run> {
+  const { release, test } = given;
+  const { namespace, name } = release.ref;
+  const body = {
+    apiVersion: 'postsync.dev/v1alpha1',
+    kind: 'SyncTestRun',
+    metadata: {
+      namespace,
+      name: given.name,
+      labels: { ...OURS, 'postsync.dev/test': test.ref.name },
+      ownerReferences: [
+        { apiVersion: 'helm.toolkit.fluxcd.io/v2', kind: 'HelmRelease', name, uid: release.uid },
+      ],
+    },
+    spec: {
+      release: name,
+      test: test.ref.name,
+      testKind: test.kind,
+      testNamespace: test.ref.namespace,
+      testGeneration: test.generation,
+      digest: given.revision.digest,
+      attempt: given.attempt,
+      cause: given.cause,
+      request: given.request,
+      requestedBy: given.requestedBy,
+      reason: given.reason,
+      verdict: given.verdict,
+    },
+  };
+  return readRun(await kubernetes.create({ resource: 'synctestruns', namespace }, body));
+}
+
+/** Says which deployment a run is about that a person created without one. */
+export function pinRun(kubernetes: Kubernetes, run: Run, release: Release, revision: Revision): Promise<Run> {
+  return writeStatus(kubernetes, run, {
+    phase: 'Pending',
+    releaseUid: release.uid,
+    digest: revision.digest,
+    revision: revisionText(revision),
+    conditions: conditions('Reconciling', 'Pending', 'waits for its turn', new Date()),
+  });
+}
+
+/** Where a run was started, pinned before anything else can happen to it. */
+export interface Started {
+  readonly release: Release;
+  readonly revision: Revision;
+  readonly test: Test;
+  readonly job: JobRef;
+  readonly url?: string | undefined;
+}
+
+/** Says that a run's Job exists. From here on, a Job that is gone is lost, and never created again. */
+export function startRun(kubernetes: Kubernetes, run: Run, started: Started): Promise<Run> {
+  const { release, revision, test, job, url } = started;
+  return writeStatus(kubernetes, run, {
+    phase: 'Running',
+    releaseUid: release.uid,
+    digest: revision.digest,
+    revision: revisionText(revision),
+    testGeneration: test.generation,
+    job: { namespace: job.namespace, name: job.name, uid: job.uid },
+    url,
+    conditions: conditions(
+      'Reconciling',
+      'Progressing',
+      `its Job is ${job.namespace}/${job.name}`,
+      new Date(),
+    ),
+  });
+}
+
+/** Writes the verdict. Nothing changes it afterwards. */
+export function endRun(
+  kubernetes: Kubernetes,
+  run: Run,
+  outcome: Outcome,
+  startedAt: Date | undefined,
+): Promise<Run> {
+  const { verdict, reason, finishedAt } = outcome;
+  const message = outcome.message.slice(0, MESSAGE_LIMIT);
+  return writeStatus(kubernetes, run, {
+    phase: PHASES[verdict],
+    reason,
+    message,
+    releaseUid: run.releaseUid,
+    digest: run.digest,
+    startedAt: startedAt?.toISOString(),
+    finishedAt: finishedAt.toISOString(),
+    duration: startedAt && durationText({ ...run, startedAt, outcome }),
+    conditions:
+      verdict === 'passed'
+        ? conditions('Ready', reason, message, finishedAt)
+        : [...conditions('Stalled', reason, message, finishedAt), ...notReady(reason, message, finishedAt)],
+  });
+}
+
+/** Forgets a run, unless it is another one by now. */
+export async function removeRun(kubernetes: Kubernetes, { ref, uid }: Run): Promise<void> {
+  await kubernetes.remove({ resource: 'synctestruns', ...ref }, uid);
+}
+
+/** Reads a run live: only this may say that there is none. */
+export async function readRunLive(kubernetes: Kubernetes, ref: Run['ref']): Promise<Run> {
+  return readRun(await kubernetes.get({ resource: 'synctestruns', ...ref }));
+}
+
+async function writeStatus(kubernetes: Kubernetes, run: Run, status: object): Promise<Run> {
+  const target = { resource: 'synctestruns', ...run.ref, subresource: 'status' } as const;
+  return readRun(
+    await kubernetes.patch(target, { metadata: { resourceVersion: run.resourceVersion }, status }),
+  );
+}
+
+function conditions(type: string, reason: string, message: string, at: Date): object[] {
+  return [{ type, status: 'True', reason, message, lastTransitionTime: iso(at) }];
+}
+
+function notReady(reason: string, message: string, at: Date): object[] {
+  return [{ type: 'Ready', status: 'False', reason, message, lastTransitionTime: iso(at) }];
+}
+
+/** Kubernetes' times have whole seconds. */
+function iso(date: Date): string {
+  return `${date.toISOString().slice(0, 19)}Z`;
+}
