@@ -1,0 +1,37 @@
+import { z } from 'zod';
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+/** A Node timer holds at most 2^31-1 ms; a longer one would fire at once. */
+const MAX_DURATION_MS = 2 ** 31 - 1;
+
+/** A duration with its unit, as Flux and Kubernetes write it: `30s`, `15m`, `1h30m`. Parsed to milliseconds. */
+export const Duration = z.string().transform((text, ctx) => {
+  if (text === '0') return 0;
+  const parts = [...text.matchAll(/(\d+)(ms|s|m|h)/g)];
+  const ms = parts.reduce((sum, [, digits, unit = '']) => sum + Number(digits) * (UNIT_MS[unit] ?? 0), 0);
+  if (text !== '' && parts.map(([part]) => part).join('') === text && ms <= MAX_DURATION_MS) return ms;
+  ctx.addIssue({
+    code: 'custom',
+    message: 'use whole numbers with units, at most 596h, such as 30s or 1h30m',
+  });
+  return z.NEVER;
+});
+export const PositiveDuration = Duration.refine((ms) => ms > 0, 'must be longer than 0s');
+
+export const Count = z
+  .string()
+  .regex(/^\d{1,9}$/, 'use a whole number')
+  .transform(Number);
+
+export const CommaSeparated = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== ''),
+);
+
+/** A name that Kubernetes takes for a namespace or a Lease: a DNS label. */
+export const Label = z
+  .string()
+  .max(63)
+  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'use lower-case letters, digits and dashes');

@@ -1,0 +1,270 @@
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { parse as parseYaml } from 'yaml';
+import { z } from 'zod';
+import { CommaSeparated, Count, Duration, Label, PositiveDuration } from './config-values.ts';
+import { PostsyncError } from './errors.ts';
+import { argumentsOf, flagOf, nameOf, nearest, variableOf } from './flags.ts';
+import { LOG_URL_VARIABLES, unknownLogUrlVariables } from './log-url.ts';
+
+/** What the configuration needs from outside besides flags and environment. */
+export interface Outside {
+  /** @throws when the file cannot be read. */
+  readonly read: (path: string) => Buffer;
+  readonly hostname: () => string;
+}
+
+const NAMESPACE_FILE = '/var/run/secrets/kubernetes.io/serviceaccount/namespace';
+
+/**
+ * Every setting, once: its name makes the variable and the flag, its description and default the help and
+ * docs/configuration.md. Input is text; an empty text counts as not given.
+ */
+function schema({ read, hostname }: Outside) {
+  /** A file's bytes; undefined, with an issue, when it cannot be read or is empty. */
+  function contentOf(path: string, ctx: z.RefinementCtx): Buffer | undefined {
+    try {
+      const content = read(path);
+      if (content.toString('latin1').trim() !== '') return content;
+      ctx.addIssue({ code: 'custom', message: `${path} is empty` });
+    } catch {
+      ctx.addIssue({ code: 'custom', message: `cannot read ${path}` });
+    }
+    return undefined;
+  }
+  const SecretFiles = CommaSeparated.transform((paths, ctx) =>
+    paths.map((path) => contentOf(path, ctx) ?? Buffer.alloc(0)),
+  );
+  const ownNamespace = () => {
+    try {
+      return read(NAMESPACE_FILE).toString('utf8').trim();
+    } catch {
+      return 'postsync-system';
+    }
+  };
+
+  return z
+    .object({
+      port: Count.pipe(z.int().max(65_535))
+        .prefault('8080')
+        .describe('Port of the HTTP server; 0 takes a free one.'),
+      logLevel: z
+        .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
+        .prefault('info')
+        .describe('Lowest level of what is logged: trace, debug, info, warn, error or fatal.'),
+      clusterName: z
+        .string()
+        .prefault('')
+        .describe('Name of this cluster, told to tests as POSTSYNC_CLUSTER and put into metrics.'),
+      namespace: Label.prefault(ownNamespace).meta({
+        description: "postsync's own namespace, where its Lease is.",
+        shown: "the service account's, else postsync-system",
+      }),
+      testsNamespace: Label.optional().describe(
+        'The only namespace whose SyncTests may select releases of other namespaces. It must not be the one postsync runs in. Without it, SyncTests select releases of their own namespace only.',
+      ),
+      image: z.string().prefault('postsync').describe("postsync's own image, which the HTTP check runs."),
+      fluxHmacKeyFiles: SecretFiles.pipe(
+        z.array(z.instanceof(Buffer)).max(2, 'name at most two files: the new key and the old one'),
+      )
+        .prefault('')
+        .describe(
+          'Files with the key of the generic-hmac Provider, comma separated; two while the key is rotated. The bytes count as they are; a key with white space around it is also tried without.',
+        ),
+      fluxBearerTokenFiles: SecretFiles.transform((files) =>
+        files.map((file) => file.toString('utf8').trim()),
+      )
+        .prefault('')
+        .describe('Files with a bearer token that a generic Provider sends, comma separated.'),
+      fluxReasons: CommaSeparated.prefault(
+        'InstallSucceeded,UpgradeSucceeded,TestSucceeded,ReconciliationSucceeded',
+      ).describe('Reasons of Flux events that cause a look at the release, comma separated.'),
+      maxRuns: Count.prefault('20').describe('Runs at once in the whole cluster; 0 for no limit.'),
+      parallelLooks: Count.pipe(z.int().min(1).max(1000))
+        .prefault('16')
+        .describe('Releases that are looked at at the same time.'),
+      resyncInterval: Duration.prefault('10m').describe(
+        'How often every release is looked at though nothing was heard of it; 0 turns it off.',
+      ),
+      retryBackoff: PositiveDuration.prefault('30s').describe(
+        'Wait before an inconclusive run is tried again; it doubles with each further try.',
+      ),
+      jobDefaultsFile: z
+        .string()
+        .transform((path, ctx) => yamlOf(path, contentOf(path, ctx), ctx))
+        .optional()
+        .describe(
+          'YAML or JSON file with what every Job of a test gets: labels, annotations, tolerations, nodeSelector, resources, imagePullSecrets, registry.',
+        ),
+      logUrlTemplate: z
+        .string()
+        .regex(/^https?:\/\//, 'must begin with http:// or https://')
+        .superRefine((template, ctx) => {
+          for (const name of unknownLogUrlVariables(template))
+            ctx.addIssue({
+              code: 'custom',
+              message: `{${name}} is none of {${LOG_URL_VARIABLES.join('}, {')}}`,
+            });
+        })
+        .optional()
+        .describe(
+          `Where a run's log can be read, for the url in its status. Filled in, percent-encoded: {${LOG_URL_VARIABLES.join('}, {')}}; namespace and job are those of the Job, whose Pods carry the label job-name.`,
+        ),
+      leaderElection: z
+        .enum(['true', 'false'])
+        .transform((text) => text === 'true')
+        .prefault('true')
+        .describe(
+          'Whether replicas agree by a Lease on which of them is active. Turn it off only for a single process.',
+        ),
+      leaseName: Label.prefault('postsync').describe('Name of the Lease.'),
+      identity: z
+        .string()
+        .prefault(hostname)
+        .meta({ description: 'Name of this replica in the Lease.', shown: "the host's name" }),
+      apiServerTimeout: PositiveDuration.prefault('10s').describe('Time for one call to the Kubernetes API.'),
+      shutdownGrace: PositiveDuration.prefault('25s').describe(
+        "Time to finish what was begun when asked to stop; keep it below the Pod's terminationGracePeriodSeconds.",
+      ),
+    })
+    .refine(({ namespace, testsNamespace }) => testsNamespace === undefined || testsNamespace !== namespace, {
+      path: ['testsNamespace'],
+      message: 'must not be the namespace that postsync itself runs in',
+      when: () => true,
+    })
+    .transform(
+      ({
+        fluxHmacKeyFiles,
+        fluxBearerTokenFiles,
+        resyncInterval,
+        retryBackoff,
+        apiServerTimeout,
+        shutdownGrace,
+        jobDefaultsFile,
+        ...rest
+      }) => ({
+        ...rest,
+        fluxHmacKeys: fluxHmacKeyFiles,
+        fluxBearerTokens: fluxBearerTokenFiles,
+        resyncIntervalMs: resyncInterval,
+        retryBackoffMs: retryBackoff,
+        apiServerTimeoutMs: apiServerTimeout,
+        shutdownGraceMs: shutdownGrace,
+        jobDefaults: jobDefaultsFile,
+      }),
+    );
+}
+
+/** The whole configuration. Durations are milliseconds, secrets are the content of their files. */
+export type Config = Readonly<z.output<ReturnType<typeof schema>>>;
+
+function yamlOf(path: string, content: Buffer | undefined, ctx: z.RefinementCtx): unknown {
+  if (!content) return z.NEVER;
+  try {
+    const value: unknown = parseYaml(content.toString('utf8'));
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+    ctx.addIssue({ code: 'custom', message: `${path} is not a YAML mapping` });
+  } catch {
+    ctx.addIssue({ code: 'custom', message: `${path} is neither YAML nor JSON` });
+  }
+  return z.NEVER;
+}
+
+/** One setting, as people are told of it. */
+export interface Setting {
+  readonly flag: string;
+  readonly variable: string;
+  readonly shown: string;
+  readonly description: string;
+}
+
+/** All settings in the order of the schema. Nothing is read for it. */
+export function settings(): Setting[] {
+  const nowhere: Outside = { read: () => Buffer.alloc(0), hostname: () => '' };
+  const { properties = {} } = z.toJSONSchema(schema(nowhere), { io: 'input', unrepresentable: 'any' });
+  return Object.entries(properties).map(([name, property]) => {
+    const { description = '', default: fallback = '', shown = fallback } = property as Described;
+    return { flag: flagOf(name), variable: variableOf(name), shown, description };
+  });
+}
+
+interface Described {
+  readonly description?: string;
+  readonly default?: string;
+  /** Said instead of the default, where that depends on the machine. */
+  readonly shown?: string;
+}
+
+/** What `--help` prints. */
+export function help(): string {
+  const lines = settings().map(({ flag, variable, shown, description }) => {
+    const fallback = shown === '' ? '' : ` (default: ${shown})`;
+    return `  ${flag}, ${variable}${fallback}\n      ${description}\n`;
+  });
+  return `postsync runs your tests each time Flux has installed or upgraded a HelmRelease
+
+Usage: postsync [flags]
+
+Each setting is a flag or an environment variable; the flag wins. KUBECONFIG names the cluster outside of one.
+
+${lines.join('')}
+  --help
+      Print this.
+`;
+}
+
+export type Parsed =
+  | { readonly kind: 'config'; readonly config: Config }
+  | { readonly kind: 'help'; readonly text: string };
+
+/**
+ * The whole configuration, from flags and environment, once, at start. Reports every problem at a time.
+ *
+ * @throws {PostsyncError} `CONFIG_INVALID`
+ */
+export function parseConfig(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+  outside: Outside = { read: (path) => readFileSync(path), hostname },
+): Parsed {
+  const { wantsHelp, texts, problems } = gather(argv, env);
+  if (wantsHelp) return { kind: 'help', text: help() };
+  const given = [...texts].filter(([, { text }]) => text !== '').map(([name, { text }]) => [name, text]);
+  const parsed = schema(outside).safeParse(Object.fromEntries(given));
+  for (const { message, path } of parsed.error?.issues ?? []) {
+    const name = String(path[0]);
+    problems.push(`✖ ${message}\n  → at ${texts.get(name)?.from ?? variableOf(name)}`);
+  }
+  if (parsed.success && problems.length === 0) return { kind: 'config', config: parsed.data };
+  throw new PostsyncError('CONFIG_INVALID', `the configuration is not valid\n${problems.join('\n')}`);
+}
+
+/** The text of each setting that was given, and the flag or variable it is from. */
+function gather(argv: readonly string[], env: Readonly<Record<string, string | undefined>>) {
+  const texts = new Map<string, { readonly text: string; readonly from: string }>();
+  const problems: string[] = [];
+  const known = settings();
+  for (const { flag, variable } of known) {
+    const text = env[variable];
+    if (text !== undefined && !isServiceLink(text)) texts.set(nameOf(flag), { text, from: variable });
+  }
+
+  const flags = known.map(({ flag }) => flag);
+  const given = argumentsOf(argv, flags);
+  for (const { flag, value } of given) {
+    if (!flag.startsWith('-')) problems.push(`✖ not the value of a flag\n  → at ${flag}`);
+    else if (!flags.includes(flag))
+      problems.push(`✖ no such flag; the nearest is ${nearest(flag, flags)}\n  → at ${flag}`);
+    else if (value === undefined) problems.push(`✖ needs a value\n  → at ${flag}`);
+    else texts.set(nameOf(flag), { text: value, from: flag });
+  }
+  return { texts, problems, wantsHelp: given.some(({ flag }) => flag === '--help' || flag === '-h') };
+}
+
+/**
+ * Kubernetes gives Pods `POSTSYNC_PORT=tcp://…` where a Service is called postsync, unless `enableServiceLinks` is
+ * false. That is not meant for us.
+ */
+function isServiceLink(text: string): boolean {
+  return /^(tcp|udp):\/\//.test(text);
+}

@@ -1,0 +1,168 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@prometheus-io/client';
+import { keyOf, type Ref, type Result } from './decide/model.ts';
+
+/** How an event was answered. */
+export type EventAnswer = 'accepted' | 'ignored' | 'unauthorized' | 'invalid' | 'too_large' | 'stopping';
+
+/** A finished run, as it is counted. `kind` is the kind of test: job, check, … */
+export interface FinishedRun {
+  readonly kind: string;
+  readonly verdict: string;
+  readonly reason: string;
+  /** From the start of its container to its end; absent when none ran. */
+  readonly seconds?: number;
+}
+
+/** What is asked when somebody reads the metrics. */
+export interface Gauges {
+  readonly leaseHeld: () => boolean;
+  readonly runs: () => { readonly waiting: number; readonly running: number };
+  /** When the oldest revision without a verdict was deployed; undefined when all are decided. */
+  readonly oldestUndecidedAt: () => Date | undefined;
+}
+
+/** What postsync counts. Names are API: dashboards and alerts read them. */
+export interface Metrics {
+  readonly contentType: string;
+  text(): Promise<string>;
+  event(answer: EventAnswer): void;
+  look(result: 'ok' | 'conflict' | 'error', seconds: number): void;
+  run(finished: FinishedRun): void;
+  /** The result that stands on a release; undefined when the release, or its last test, is gone. */
+  releaseResult(release: Ref, result: Result | undefined): void;
+  /** Has the form of `KubernetesOptions.onCall`. */
+  apiCall(verb: string, resource: string, code: number, seconds: number): void;
+  /** Says where the values come from that are read, not counted. Call it once. */
+  gauges(from: Gauges): void;
+}
+
+const CALL_SECONDS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
+const RUN_SECONDS = [1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600];
+
+/** A registry of its own, so that two of them in one process (tests) do not meet. */
+export function createMetrics(options: { readonly cluster: string; readonly version: string }): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  const events = new Counter({
+    name: 'postsync_events_total',
+    help: 'Flux events received, by how they were answered.',
+    labelNames: ['answer'],
+    registers,
+  });
+  const looks = new Counter({
+    name: 'postsync_looks_total',
+    help: 'Looks at a release, by how they ended.',
+    labelNames: ['result'],
+    registers,
+  });
+  const lookSeconds = new Histogram({
+    name: 'postsync_look_duration_seconds',
+    help: 'Time a look at a release took.',
+    buckets: CALL_SECONDS,
+    registers,
+  });
+  const runs = new Counter({
+    name: 'postsync_runs_total',
+    help: 'Runs that ended, by kind of test, verdict and reason.',
+    labelNames: ['kind', 'verdict', 'reason'],
+    registers,
+  });
+  const runSeconds = new Histogram({
+    name: 'postsync_run_duration_seconds',
+    help: 'Time from the start of a run to its end, by kind of test and verdict.',
+    labelNames: ['kind', 'verdict'],
+    buckets: RUN_SECONDS,
+    registers,
+  });
+  const results = new Gauge({
+    name: 'postsync_release_result',
+    help: 'The result that stands on a release: 1 for the one it has.',
+    labelNames: ['cluster', 'namespace', 'release', 'result'],
+    registers,
+  });
+  const calls = new Counter({
+    name: 'postsync_api_requests_total',
+    help: 'Calls to the Kubernetes API, by verb, resource and HTTP status; 0 is no answer.',
+    labelNames: ['verb', 'resource', 'code'],
+    registers,
+  });
+  const callSeconds = new Histogram({
+    name: 'postsync_api_request_duration_seconds',
+    help: 'Time until the Kubernetes API answered, by verb and resource.',
+    labelNames: ['verb', 'resource'],
+    buckets: CALL_SECONDS,
+    registers,
+  });
+  const build = new Gauge({
+    name: 'postsync_build_info',
+    help: 'Always 1; its labels say what is running.',
+    labelNames: ['version', 'node'],
+    registers,
+  });
+  build.set({ version: options.version, node: process.version }, 1);
+  const standing = new Map<string, Result>();
+
+  return {
+    contentType: registry.contentType,
+    text: () => registry.metrics(),
+    event: (answer) => events.inc({ answer }),
+    look(result, seconds) {
+      looks.inc({ result });
+      lookSeconds.observe(seconds);
+    },
+    run({ kind, verdict, reason, seconds }) {
+      runs.inc({ kind, verdict, reason });
+      if (seconds !== undefined) runSeconds.observe({ kind, verdict }, seconds);
+    },
+    releaseResult(release, result) {
+      const key = keyOf(release);
+      const before = standing.get(key);
+      if (before === result) return;
+      const labels = { cluster: options.cluster, namespace: release.namespace, release: release.name };
+      if (before) results.remove({ ...labels, result: before });
+      if (result) results.set({ ...labels, result }, 1);
+      if (result) standing.set(key, result);
+      else standing.delete(key);
+    },
+    apiCall(verb, resource, code, seconds) {
+      calls.inc({ verb, resource, code });
+      callSeconds.observe({ verb, resource }, seconds);
+    },
+    gauges: (from) => register(from, registry),
+  };
+}
+
+function register(from: Gauges, registry: Registry): void {
+  const held: Gauge = new Gauge({
+    name: 'postsync_lease_held',
+    help: 'Whether this replica is the active one.',
+    registers: [],
+    collect() {
+      held.set(from.leaseHeld() ? 1 : 0);
+    },
+  });
+  const runs = new Gauge({
+    name: 'postsync_runs',
+    help: 'Runs that have not ended, by state.',
+    labelNames: ['state'],
+    registers: [],
+    collect() {
+      const { waiting, running } = from.runs();
+      runs.set({ state: 'waiting' }, waiting);
+      runs.set({ state: 'running' }, running);
+    },
+  });
+  const oldest: Gauge = new Gauge({
+    name: 'postsync_oldest_undecided_revision_age_seconds',
+    help: 'Age of the oldest revision without a verdict; 0 when all are decided.',
+    registers: [],
+    collect() {
+      const at = from.oldestUndecidedAt();
+      oldest.set(at ? Math.max(0, (Date.now() - at.getTime()) / 1000) : 0);
+    },
+  });
+  registry.registerMetric(held);
+  registry.registerMetric(runs);
+  registry.registerMetric(oldest);
+}

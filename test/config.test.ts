@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type Config, help, type Outside, parseConfig, settings } from '../src/config.ts';
+
+const FILES: Readonly<Record<string, string>> = {
+  '/keys/new': ' key with a newline\n',
+  '/keys/old': 'old',
+  '/keys/empty': '\n',
+  '/keys/token': 'a-token\n',
+  '/jobs.yaml': 'labels: {team: web}\ntolerations: []\n',
+  '/list.yaml': '- a\n',
+  '/broken.yaml': 'a: [',
+};
+
+function outside(files = FILES): Outside {
+  return {
+    hostname: () => 'pod-1',
+    read(path) {
+      const content = files[path];
+      if (content === undefined) throw new Error('ENOENT');
+      return Buffer.from(content);
+    },
+  };
+}
+
+function config(argv: readonly string[], env: Record<string, string> = {}, files = FILES): Config {
+  const parsed = parseConfig(argv, env, outside(files));
+  assert.equal(parsed.kind, 'config');
+  return (parsed as { config: Config }).config;
+}
+
+function refused(argv: readonly string[], env: Record<string, string> = {}): string {
+  try {
+    parseConfig(argv, env, outside());
+  } catch (error) {
+    assert.equal((error as { code?: string }).code, 'CONFIG_INVALID');
+    return (error as Error).message;
+  }
+  return assert.fail('it was taken');
+}
+
+describe('the configuration', () => {
+  test('has a default for everything', () => {
+    const { port, identity, namespace, fluxReasons, resyncIntervalMs, leaderElection } = config([]);
+
+    assert.deepEqual(
+      { port, identity, namespace, resyncIntervalMs, leaderElection },
+      {
+        port: 8080,
+        identity: 'pod-1',
+        namespace: 'postsync-system',
+        resyncIntervalMs: 600_000,
+        leaderElection: true,
+      },
+    );
+    assert.deepEqual(fluxReasons, [
+      'InstallSucceeded',
+      'UpgradeSucceeded',
+      'TestSucceeded',
+      'ReconciliationSucceeded',
+    ]);
+  });
+
+  test('is taken from the environment, and from flags, which win', () => {
+    const env = { POSTSYNC_PORT: '9000', POSTSYNC_MAX_RUNS: '3' };
+
+    const { port, maxRuns } = config(['--port=9001'], env);
+
+    assert.deepEqual({ port, maxRuns }, { port: 9001, maxRuns: 3 });
+  });
+
+  test('takes an empty text for not given', () => {
+    assert.equal(config([], { POSTSYNC_PORT: '', POSTSYNC_TESTS_NAMESPACE: '' }).testsNamespace, undefined);
+    assert.equal(config(['--port='], { POSTSYNC_PORT: '9000' }).port, 8080);
+  });
+
+  test('is in the namespace of its service account', () => {
+    const file = '/var/run/secrets/kubernetes.io/serviceaccount/namespace';
+
+    assert.equal(config([], {}, { [file]: 'flux-tests\n' }).namespace, 'flux-tests');
+  });
+
+  test('is not misled by the variables that Kubernetes makes for a Service called postsync', () => {
+    assert.equal(config([], { POSTSYNC_PORT: 'tcp://10.96.0.7:80' }).port, 8080);
+  });
+
+  for (const [text, ms] of [
+    ['0', 0],
+    ['0s', 0],
+    ['250ms', 250],
+    ['1h30m', 5_400_000],
+  ] as const)
+    test(`reads ${text} as ${ms} milliseconds`, () => {
+      assert.equal(config(['--resync-interval', text]).resyncIntervalMs, ms);
+    });
+
+  test('reads keys as the bytes of their files and tokens without the white space around them', () => {
+    const { fluxHmacKeys, fluxBearerTokens } = config([
+      '--flux-hmac-key-files=/keys/new, /keys/old',
+      '--flux-bearer-token-files=/keys/token',
+    ]);
+
+    assert.deepEqual(fluxHmacKeys.map(String), [' key with a newline\n', 'old']);
+    assert.deepEqual(fluxBearerTokens, ['a-token']);
+  });
+
+  test('reads the defaults of Jobs from a file', () => {
+    assert.deepEqual(config(['--job-defaults-file=/jobs.yaml']).jobDefaults, {
+      labels: { team: 'web' },
+      tolerations: [],
+    });
+  });
+});
+
+describe('a mistake in the configuration', () => {
+  test('is said together with all the others, where it was made', () => {
+    const said = refused(['--prot', '--max-runs=many', 'extra', '--identity'], {
+      POSTSYNC_PORT: '70000',
+      POSTSYNC_TESTS_NAMESPACE: 'postsync-system',
+      POSTSYNC_LEADER_ELECTION: 'yes',
+    });
+
+    assert.match(said, /no such flag; the nearest is --port\n {2}→ at --prot/);
+    assert.match(said, /use a whole number\n {2}→ at --max-runs/);
+    assert.match(said, /not the value of a flag\n {2}→ at extra/);
+    assert.match(said, /needs a value\n {2}→ at --identity/);
+    assert.match(said, /65535\n {2}→ at POSTSYNC_PORT/);
+    assert.match(
+      said,
+      /must not be the namespace that postsync itself runs in\n {2}→ at POSTSYNC_TESTS_NAMESPACE/,
+    );
+    assert.match(said, /→ at POSTSYNC_LEADER_ELECTION/);
+  });
+
+  for (const [flag, because] of [
+    ['--flux-hmac-key-files=/keys/none', /cannot read \/keys\/none/],
+    ['--flux-hmac-key-files=/keys/empty', /\/keys\/empty is empty/],
+    ['--flux-hmac-key-files=/keys/old,/keys/old,/keys/old', /at most two files/],
+    ['--job-defaults-file=/list.yaml', /not a YAML mapping/],
+    ['--job-defaults-file=/broken.yaml', /neither YAML nor JSON/],
+    ['--resync-interval=10', /use whole numbers with units/],
+    ['--resync-interval=10 m', /use whole numbers with units/],
+    ['--resync-interval=1000h', /at most 596h/],
+    ['--api-server-timeout=0s', /longer than 0s/],
+    ['--log-url-template=logs/{job}', /must begin with http/],
+    ['--log-url-template=https://logs/{jobs}', /\{jobs\} is none of \{cluster\}, \{namespace\}, \{job\}/],
+    ['--lease-name=Post Sync', /lower-case letters/],
+  ] as const)
+    test(`is said of ${flag}`, () => {
+      assert.match(refused([flag]), because);
+    });
+
+  test('never shows what is in a secret file', () => {
+    const said = refused(['--flux-hmac-key-files=/keys/new', '--port=x']);
+
+    assert.doesNotMatch(said, /key with/);
+  });
+});
+
+describe('the help', () => {
+  test('names every setting with its flag, variable and default', () => {
+    const text = help();
+
+    for (const { flag, variable, shown } of settings()) {
+      assert.ok(text.includes(`${flag}, ${variable}`), flag);
+      assert.ok(text.includes(shown), shown);
+    }
+  });
+
+  test('describes every setting', () => {
+    for (const { flag, description } of settings()) assert.ok(description.length > 10, flag);
+  });
+
+  test('does not depend on the machine', () => {
+    const shown = settings().map((setting) => setting.shown);
+
+    assert.ok(shown.includes("the host's name"));
+    assert.ok(shown.includes("the service account's, else postsync-system"));
+  });
+
+  for (const flag of ['--help', '-h'])
+    test(`is given for ${flag}, whatever else is wrong`, () => {
+      assert.equal(parseConfig(['--port=x', flag], {}, outside()).kind, 'help');
+    });
+});
