@@ -4,7 +4,7 @@ import { KEYS } from './keys.ts';
 import type { Cause, Run, Test } from './model.ts';
 import { appliesTo, type Rest } from './rest.ts';
 import type { Wanted } from './select.ts';
-import { newestFirst, nextAttempt, type Standing, standingOf } from './standing.ts';
+import { isOf, newestFirst, nextAttempt, type Standing, standingOf } from './standing.ts';
 
 const FINAL: ReadonlySet<string> = new Set(['passed', 'failed', 'inconclusive']);
 
@@ -47,12 +47,6 @@ function causeOf(wanted: Wanted, standing: Standing, rest: Rest, look: Look): Ca
 /** The runs of a test against one deployment of the release that is there now. */
 export function runsOf(test: Test, digest: string, { runs, release }: Observed): readonly Run[] {
   return runs.filter((run) => isOf(run, test) && run.digest === digest && run.releaseUid === release.uid);
-}
-
-function isOf(run: Run, test: Test): boolean {
-  return (
-    run.testKind === test.kind && run.test.name === test.ref.name && run.test.namespace === test.ref.namespace
-  );
 }
 
 /**

@@ -2,6 +2,7 @@ import { act, type Look, later, type Step, wait } from './actions.ts';
 import { KEYS } from './keys.ts';
 import type { JobState, Outcome, Release, Run, Test, Verdict } from './model.ts';
 import { isMoving } from './rest.ts';
+import { isOf } from './standing.ts';
 
 /** Pull and configuration errors rarely mend themselves, but a Secret may come a moment after its user. */
 const FATAL_AFTER_MS = 30_000;
@@ -50,7 +51,7 @@ function begin(run: Run, test: Test | undefined, look: Look): Step {
     );
   }
   if (test.invalid !== undefined) return wait(`${name} waits: its test cannot work: ${test.invalid}`);
-  if (!look.selection.wanted.some((wanted) => wanted.test === test)) {
+  if (!look.selection.wanted.some((wanted) => isOf(run, wanted.test))) {
     return finish(
       run,
       inconclusive('NotSelected', `the test ${test.ref.name} does not select this release`, now),

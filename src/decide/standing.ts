@@ -45,6 +45,11 @@ export function nextAttempt(runs: readonly Run[]): number {
   return runs.reduce((highest, { attempt }) => Math.max(highest, attempt), 0) + 1;
 }
 
+/** Whether a run is one of this test. */
+export function isOf(run: Run, { kind, ref }: Test): boolean {
+  return run.testKind === kind && run.test.name === ref.name && run.test.namespace === ref.namespace;
+}
+
 export function hasEnded(run: Run): run is Run & { readonly outcome: Outcome } {
   return run.outcome !== undefined;
 }

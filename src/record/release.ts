@@ -1,36 +1,19 @@
-import type { Ref, Release, Workload } from '../decide/model.ts';
+import type { Release, Workload } from '../decide/model.ts';
 import type { Projection } from '../decide/result.ts';
-import { isCode } from '../errors.ts';
 import type { Kubernetes } from '../kubernetes.ts';
-import { readRelease } from './objects.ts';
-
-/** @returns the release as the API server has it now; `undefined`: there is none. */
-export async function readReleaseLive(kubernetes: Kubernetes, ref: Ref): Promise<Release | undefined> {
-  try {
-    return readRelease(await kubernetes.get({ resource: 'helmreleases', ...ref }));
-  } catch (error) {
-    if (isCode(error, 'API_NOT_FOUND')) return undefined;
-    throw error;
-  }
-}
-
-/** Tells whether a projection changes anything. */
-export function isEmpty({ annotations, labels }: Projection): boolean {
-  return Object.keys(annotations).length + Object.keys(labels).length === 0;
-}
 
 /**
  * Writes the keys that differ, all in one patch, so that a gate never sees a result next to another's digest.
  *
  * @throws {PostsyncError} `API_CONFLICT` when the release changed since it was read
  */
-export async function writeProjection(
+export function writeProjection(
   kubernetes: Kubernetes,
   { ref, resourceVersion }: Release,
   { annotations, labels }: Projection,
-): Promise<Release> {
+): Promise<unknown> {
   const metadata = { resourceVersion, annotations: nulled(annotations), labels: nulled(labels) };
-  return readRelease(await kubernetes.patch({ resource: 'helmreleases', ...ref }, { metadata }));
+  return kubernetes.patch({ resource: 'helmreleases', ...ref }, { metadata });
 }
 
 /** The first workload that is not rolled out yet, for releases whose Helm does not wait. */

@@ -1,21 +1,8 @@
-import type { Cause, JobRef, Outcome, Release, Revision, Run, Test, Verdict } from '../decide/model.ts';
+import type { Outcome, Release, Revision, Run, Verdict } from '../decide/model.ts';
 import { durationText, revisionText } from '../decide/result.ts';
 import type { Kubernetes } from '../kubernetes.ts';
-import { OURS, readRun } from './objects.ts';
-
-/** What a new run is created with; its name is computed by `decide/identity.ts`. */
-export interface NewRun {
-  readonly name: string;
-  readonly release: Release;
-  readonly test: Test;
-  readonly revision: Revision;
-  readonly attempt: number;
-  readonly cause: Cause;
-  readonly request?: string | undefined;
-  readonly requestedBy?: string | undefined;
-  readonly reason?: string | undefined;
-  readonly verdict?: 'passed' | 'failed' | undefined;
-}
+import type { NewRun, Started } from '../ports.ts';
+import { OURS } from './objects.ts';
 
 const PHASES: Readonly<Record<Verdict, string>> = {
   passed: 'Passed',
@@ -31,7 +18,7 @@ const MESSAGE_LIMIT = 4096;
  *
  * @throws {PostsyncError} `API_EXISTS`: this very run was created before
  */
-export async function createRun(kubernetes: Kubernetes, given: NewRun): Promise<Run> {
+export function createRun(kubernetes: Kubernetes, given: NewRun): Promise<unknown> {
   const { release, test } = given;
   const { namespace, name } = release.ref;
   const body = {
@@ -60,11 +47,11 @@ export async function createRun(kubernetes: Kubernetes, given: NewRun): Promise<
       verdict: given.verdict,
     },
   };
-  return readRun(await kubernetes.create({ resource: 'synctestruns', namespace }, body));
+  return kubernetes.create({ resource: 'synctestruns', namespace }, body);
 }
 
 /** Says which deployment a run is about that a person created without one. */
-export function pinRun(kubernetes: Kubernetes, run: Run, release: Release, revision: Revision): Promise<Run> {
+export function pinRun(kubernetes: Kubernetes, run: Run, release: Release, revision: Revision): Promise<unknown> {
   return writeStatus(kubernetes, run, {
     phase: 'Pending',
     releaseUid: release.uid,
@@ -74,17 +61,8 @@ export function pinRun(kubernetes: Kubernetes, run: Run, release: Release, revis
   });
 }
 
-/** Where a run was started, pinned before anything else can happen to it. */
-export interface Started {
-  readonly release: Release;
-  readonly revision: Revision;
-  readonly test: Test;
-  readonly job: JobRef;
-  readonly url?: string | undefined;
-}
-
 /** Says that a run's Job exists. From here on, a Job that is gone is lost, and never created again. */
-export function startRun(kubernetes: Kubernetes, run: Run, started: Started): Promise<Run> {
+export function startRun(kubernetes: Kubernetes, run: Run, started: Started): Promise<unknown> {
   const { release, revision, test, job, url } = started;
   return writeStatus(kubernetes, run, {
     phase: 'Running',
@@ -109,7 +87,7 @@ export function endRun(
   run: Run,
   outcome: Outcome,
   startedAt: Date | undefined,
-): Promise<Run> {
+): Promise<unknown> {
   const { verdict, reason, finishedAt } = outcome;
   const message = outcome.message.slice(0, MESSAGE_LIMIT);
   return writeStatus(kubernetes, run, {
@@ -133,12 +111,7 @@ export async function removeRun(kubernetes: Kubernetes, { ref, uid }: Run): Prom
   await kubernetes.remove({ resource: 'synctestruns', ...ref }, uid);
 }
 
-/** Reads a run live: only this may say that there is none. */
-export async function readRunLive(kubernetes: Kubernetes, ref: Run['ref']): Promise<Run> {
-  return readRun(await kubernetes.get({ resource: 'synctestruns', ...ref }));
-}
-
-async function writeStatus(kubernetes: Kubernetes, run: Run, status: object): Promise<Run> {
+function writeStatus(kubernetes: Kubernetes, run: Run, status: object): Promise<unknown> {
   const target = { resource: 'synctestruns', ...run.ref, subresource: 'status' } as const;
   return readRun(
     await kubernetes.patch(target, { metadata: { resourceVersion: run.resourceVersion }, status }),

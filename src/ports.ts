@@ -1,0 +1,90 @@
+import type {
+  Cause,
+  JobRef,
+  JobState,
+  Outcome,
+  Ref,
+  Release,
+  Revision,
+  Run,
+  Test,
+  Workload,
+} from './decide/model.ts';
+import type { Projection } from './decide/result.ts';
+import type { Problem } from './decide/select.ts';
+
+/** What a new run is created with; its name is computed by `decide/identity.ts`. */
+export interface NewRun {
+  readonly name: string;
+  readonly release: Release;
+  readonly test: Test;
+  readonly revision: Revision;
+  readonly attempt: number;
+  readonly cause: Cause;
+  readonly request?: string | undefined;
+  readonly requestedBy?: string | undefined;
+  readonly reason?: string | undefined;
+  readonly verdict?: 'passed' | 'failed' | undefined;
+}
+
+/** Where a run was started, pinned before anything else can happen to it. */
+export interface Started {
+  readonly release: Release;
+  readonly revision: Revision;
+  readonly test: Test;
+  readonly job: JobRef;
+  readonly url?: string | undefined;
+}
+
+/** What the loop writes down, and reads live. What is written or read is known from then on. */
+export interface Records {
+  /** @returns the release as the API server has it now; `undefined`: there is none */
+  readRelease(ref: Ref): Promise<Release | undefined>;
+  /** @returns the run as the API server has it now; `undefined`: there is none */
+  readRun(ref: Ref): Promise<Run | undefined>;
+  /** @returns the run that was created, or the one that has had its name before */
+  createRun(given: NewRun): Promise<Run>;
+  pinRun(run: Run, release: Release, revision: Revision): Promise<Run>;
+  startRun(run: Run, started: Started): Promise<Run>;
+  endRun(run: Run, outcome: Outcome, startedAt: Date | undefined): Promise<Run>;
+  removeRun(run: Run): Promise<void>;
+  /** @throws {PostsyncError} `API_CONFLICT` when the release changed since it was read */
+  writeProjection(release: Release, projection: Projection): Promise<void>;
+  tellVerdict(release: Release, run: Run, outcome: Outcome): Promise<void>;
+  tellProblem(release: Release, problem: Problem): Promise<void>;
+  /** @returns the first workload that is not rolled out */
+  notRolledOut(workloads: readonly Workload[]): Promise<Workload | undefined>;
+}
+
+/** A Job of ours, as far as tidying up needs it. */
+export interface KnownJob extends JobRef {
+  readonly runUid: string;
+  readonly run: Ref;
+  readonly isFinished: boolean;
+  /** It has a TTL: its outcome was written and told. */
+  readonly isSealed: boolean;
+}
+
+/** Runs tests as Jobs. */
+export interface Jobs {
+  /** What a run's Job is doing; `undefined`: no such Job is known, which does not mean that there is none. */
+  stateOf(run: Run, now: Date): JobState | undefined;
+  /**
+   * Creates the Job of a run, or finds that it was created before.
+   *
+   * @throws {PostsyncError} `API_REJECTED`, `JOB_CONFLICT`: it can never be created; any other code: try again
+   */
+  start(
+    run: Run,
+    test: Test,
+    release: Release,
+  ): Promise<{ readonly job: JobRef; readonly url?: string | undefined }>;
+  /** Reads a run's Job and Pods live; afterwards, absence counts. */
+  refresh(run: Run): Promise<void>;
+  /** Jobs that were started for a release. */
+  of(release: Ref): readonly KnownJob[];
+  /** Ends a Job and its Pods; the Job stays, for people to look at. */
+  stop(job: KnownJob): Promise<void>;
+  /** Lets Kubernetes remove the Job after a while. */
+  seal(job: KnownJob, test: Test | undefined): Promise<void>;
+}

@@ -1,0 +1,110 @@
+/** What a table needs to know of the objects it keeps. */
+export interface TableOptions<T> {
+  /** Keeps only what is needed of an object as the API serves it; throws when it cannot be read. */
+  readonly read: (object: unknown) => T;
+  /** The key under which the object is looked up together with its like, such as its namespace. */
+  readonly groupOf: (value: T) => string;
+  /** Told after each change; `previous` is absent for a new object, `value` for one that is gone. */
+  readonly onChange: (value: T | undefined, previous: T | undefined) => void;
+  readonly onUnreadable: (error: unknown, name: string) => void;
+}
+
+/** The objects of one kind, as far as they are known: what was watched, and what we wrote ourselves. */
+export interface Table<T> {
+  get(key: string): T | undefined;
+  in(group: string): readonly T[];
+  values(): IterableIterator<T>;
+  readonly size: number;
+  /**
+   * An object as the API serves it. An older version than the known one is not taken.
+   *
+   * @returns the newest that is known; `undefined` when it cannot be read
+   */
+  upsert(object: unknown): T | undefined;
+  remove(object: unknown): void;
+  /** A full list begins, and is believed whatever the versions; what is not in it is gone when the returned function is called. */
+  relist(): () => void;
+}
+
+interface Meta {
+  readonly namespace?: string;
+  readonly name: string;
+  readonly resourceVersion: string;
+}
+
+interface Row<T> {
+  readonly version: string;
+  readonly value: T;
+}
+
+export function createTable<T>(options: TableOptions<T>): Table<T> {
+  const rows = new Map<string, Row<T>>();
+  const groups = new Map<string, Map<string, T>>();
+  let listed: Set<string> | undefined;
+
+  function put(key: string, row: Row<T>): void {
+    const previous = rows.get(key)?.value;
+    rows.set(key, row);
+    const group = options.groupOf(row.value);
+    const members = groups.get(group) ?? new Map<string, T>();
+    members.set(key, row.value);
+    groups.set(group, members);
+    options.onChange(row.value, previous);
+  }
+
+  function drop(key: string): void {
+    const row = rows.get(key);
+    if (!row) return;
+    rows.delete(key);
+    const group = options.groupOf(row.value);
+    const members = groups.get(group);
+    members?.delete(key);
+    if (members?.size === 0) groups.delete(group);
+    options.onChange(undefined, row.value);
+  }
+
+  return {
+    get: (key) => rows.get(key)?.value,
+    in: (group) => [...(groups.get(group)?.values() ?? [])],
+    *values() {
+      for (const { value } of rows.values()) yield value;
+    },
+    get size() {
+      return rows.size;
+    },
+    upsert(object) {
+      const { key, version } = identify(object);
+      listed?.add(key);
+      const known = rows.get(key);
+      if (known && (known.version === version || (!listed && isNewer(known.version, version))))
+        return known.value;
+      try {
+        const value = options.read(object);
+        put(key, { version, value });
+        return value;
+      } catch (error) {
+        options.onUnreadable(error, key);
+        return undefined;
+      }
+    },
+    remove: (object) => drop(identify(object).key),
+    relist() {
+      const seen = new Set<string>();
+      listed = seen;
+      return () => {
+        listed = undefined;
+        for (const key of rows.keys()) if (!seen.has(key)) drop(key);
+      };
+    },
+  };
+}
+
+function identify(object: unknown): { key: string; version: string } {
+  const { namespace, name, resourceVersion } = (object as { metadata: Meta }).metadata;
+  return { key: namespace === undefined ? name : `${namespace}/${name}`, version: resourceVersion };
+}
+
+/** Versions are decimal numbers that grow (guaranteed since Kubernetes 1.35, and so with etcd before). */
+function isNewer(a: string, b: string): boolean {
+  return a.length === b.length ? a > b : a.length > b.length;
+}
