@@ -1,0 +1,59 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+export const SYSTEM_NAMESPACE = 'postsync-system';
+
+/** Runs kubectl; @throws with what it said */
+export async function kubectl(...args: string[]): Promise<string> {
+  const { stdout } = await run('kubectl', args, { timeout: 120_000, maxBuffer: 16 << 20 });
+  return stdout;
+}
+
+/** Runs one of the commands that E2E_ variables name; the variable may hold arguments too. */
+export async function command(text: string, ...args: string[]): Promise<string> {
+  const [program = '', ...first] = text.split(' ');
+  const { stdout } = await run(program, [...first, ...args], { timeout: 180_000 });
+  return stdout.trim();
+}
+
+export interface InstallOptions {
+  readonly replicas: number;
+  /** Folders of manifests/components. */
+  readonly components?: readonly string[];
+  /** More patches, as a kustomization has them. */
+  readonly patches?: readonly object[];
+}
+
+/** `kubectl apply -k` of manifests/, with the image and the number of replicas that are wanted here. */
+export async function install(image: string | undefined, options: InstallOptions): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'postsync-e2e-'));
+  try {
+    const at = (path: string) => relative(folder, path);
+    const container = '/spec/template/spec/containers/0';
+    const changes = [
+      set('/spec/replicas', options.replicas),
+      ...(image ? [set(`${container}/image`, image), set(`${container}/env/0/value`, image)] : []),
+    ];
+    const kustomization = {
+      resources: [at('manifests')],
+      components: (options.components ?? []).map((name) => at(join('manifests/components', name))),
+      patches: [
+        { target: { kind: 'Deployment', name: 'postsync' }, patch: JSON.stringify(changes) },
+        ...(options.patches ?? []),
+      ],
+    };
+    writeFileSync(join(folder, 'kustomization.yaml'), JSON.stringify(kustomization));
+    await kubectl('apply', '--server-side', '--force-conflicts', '-k', folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function set(path: string, value: unknown): object {
+  return { op: 'replace', path, value };
+}

@@ -1,0 +1,88 @@
+import { after, before, type TestContext, test } from 'node:test';
+import { type Api, openApi } from './api.ts';
+import { serveChart } from './chart-server.ts';
+import { install } from './install.ts';
+import { openPostsync, type PostsyncOptions } from './postsync.ts';
+import { openScene, type Scene, type World } from './scene.ts';
+import { openView } from './view.ts';
+
+const SETUP_MS = 240_000;
+const SCENARIO_MS = 240_000;
+
+export interface WorldOptions extends PostsyncOptions {
+  /** Leave it to the scenarios to start postsync. */
+  readonly started?: boolean;
+}
+
+/**
+ * What the scenarios of a `describe` share: the cluster with postsync's CRDs and rights in it and no replica of it,
+ * a chart to deploy, and one postsync as a process. To be called inside of the `describe`.
+ */
+export function aWorld(options: WorldOptions): World {
+  let open: (World & { readonly api: Api & { close(): Promise<void> } }) | undefined;
+  const opened = () => {
+    if (!open) throw new Error('used before it was set up');
+    return open;
+  };
+  before(
+    async () => {
+      const api = await openApi();
+      await install(process.env['E2E_IMAGE'], { replicas: 0 });
+      const charts = await serveChart(api);
+      const view = await openView(api);
+      open = { api, view, charts, postsync: await openPostsync(api, options) };
+      if (options.started !== false) await open.postsync.start();
+    },
+    { timeout: SETUP_MS },
+  );
+  after(async () => {
+    await open?.postsync.close();
+    open?.view.close();
+    await open?.api.close();
+  });
+  return {
+    get api() {
+      return opened().api;
+    },
+    get view() {
+      return opened().view;
+    },
+    get charts() {
+      return opened().charts;
+    },
+    get postsync() {
+      return opened().postsync;
+    },
+  };
+}
+
+export interface ScenarioOptions {
+  readonly timeoutMs?: number;
+  /** Labels of its namespace. */
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** A test with a namespace of its own. Where it fails, its error ends with all that there is to see. */
+export function scenario(
+  world: World,
+  name: string,
+  body: (scene: Scene, t: TestContext) => Promise<void>,
+  { timeoutMs = SCENARIO_MS, labels = {} }: ScenarioOptions = {},
+): void {
+  test(name, { timeout: timeoutMs }, async (t) => {
+    const scene = await openScene(world, labels);
+    try {
+      await body(scene, t);
+    } catch (error) {
+      throw withState(error, await scene.dump().catch(String));
+    } finally {
+      await scene.close();
+    }
+  });
+}
+
+function withState(error: unknown, state: string): unknown {
+  if (!(error instanceof Error)) return error;
+  error.message = `${error.message}${error.cause instanceof Error ? ` (${error.cause.message})` : ''}\n${state}\n`;
+  return error;
+}
