@@ -2,6 +2,8 @@
 export type ErrorCode =
   | 'CONFIG_INVALID'
   | 'OBJECT_INVALID'
+  /** A Job of a run's name is there, and it is not the one that postsync would have created. */
+  | 'JOB_CONFLICT'
   /** 404 of the Kubernetes API. */
   | 'API_NOT_FOUND'
   /** 409 AlreadyExists: the name is taken. */

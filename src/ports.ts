@@ -12,6 +12,7 @@ import type {
 } from './decide/model.ts';
 import type { Projection } from './decide/result.ts';
 import type { Problem } from './decide/select.ts';
+import type { SyncTest } from './sync-test.ts';
 
 /** What a new run is created with; its name is computed by `decide/identity.ts`. */
 export interface NewRun {
@@ -61,6 +62,8 @@ export interface KnownJob extends JobRef {
   readonly runUid: string;
   readonly run: Ref;
   readonly isFinished: boolean;
+  /** It was told to stop. */
+  readonly isStopping: boolean;
   /** It has a TTL: its outcome was written and told. */
   readonly isSealed: boolean;
 }

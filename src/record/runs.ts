@@ -51,7 +51,12 @@ export function createRun(kubernetes: Kubernetes, given: NewRun): Promise<unknow
 }
 
 /** Says which deployment a run is about that a person created without one. */
-export function pinRun(kubernetes: Kubernetes, run: Run, release: Release, revision: Revision): Promise<unknown> {
+export function pinRun(
+  kubernetes: Kubernetes,
+  run: Run,
+  release: Release,
+  revision: Revision,
+): Promise<unknown> {
   return writeStatus(kubernetes, run, {
     phase: 'Pending',
     releaseUid: release.uid,
@@ -113,9 +118,7 @@ export async function removeRun(kubernetes: Kubernetes, { ref, uid }: Run): Prom
 
 function writeStatus(kubernetes: Kubernetes, run: Run, status: object): Promise<unknown> {
   const target = { resource: 'synctestruns', ...run.ref, subresource: 'status' } as const;
-  return readRun(
-    await kubernetes.patch(target, { metadata: { resourceVersion: run.resourceVersion }, status }),
-  );
+  return kubernetes.patch(target, { metadata: { resourceVersion: run.resourceVersion }, status });
 }
 
 function conditions(type: string, reason: string, message: string, at: Date): object[] {

@@ -1,0 +1,131 @@
+import type { Action, Observed } from '../decide/actions.ts';
+import { runName } from '../decide/identity.ts';
+import { KEYS } from '../decide/keys.ts';
+import { keyOf, type Outcome, type Reason, type Run } from '../decide/model.ts';
+import { isCode } from '../errors.ts';
+import type { SyncTest } from '../sync-test.ts';
+import type { Deps } from './reconcile.ts';
+import { syncTestOf } from './world.ts';
+
+/** Whether an action was carried out, or has to wait for something that no plan knows. */
+export interface Performed {
+  readonly heldBack: boolean;
+  /** When to try again at the latest. */
+  readonly until?: Date;
+}
+
+const DONE: Performed = { heldBack: false };
+
+/** How often to look whether workloads are rolled out that Helm does not wait for. */
+const ROLLOUT_POLL_MS = 3_000;
+
+/** Carries out one action of a plan. Each one may be repeated after a crash at any point. */
+export async function perform(deps: Deps, observed: Observed, action: Action): Promise<Performed> {
+  const { records } = deps;
+  const { release } = observed;
+  switch (action.type) {
+    case 'create': {
+      deps.assertActive();
+      const { test, revision, attempt } = action;
+      const name = runName({ name: release.ref.name, uid: release.uid }, revision, test, attempt);
+      await records.createRun({ ...action, name, release, request: release.annotations[KEYS.requestedAt] });
+      return DONE;
+    }
+    case 'pin':
+      await records.pinRun(action.run, release, action.revision);
+      return DONE;
+    case 'start':
+      return start(deps, observed, action.run);
+    case 'find':
+      await find(deps, observed, action.run);
+      return DONE;
+    case 'finish':
+      await finish(deps, observed, action.run, action.outcome);
+      return DONE;
+    default:
+      await records.removeRun(action.run);
+      return DONE;
+  }
+}
+
+async function start(deps: Deps, observed: Observed, run: Run): Promise<Performed> {
+  const { world, records, jobs, admission } = deps;
+  const { release } = observed;
+  const syncTest = syncTestOf(world, run, release);
+  if (!syncTest || !release.revision || !admission.ask(run, syncTest.test)) return { heldBack: true };
+  const late = await records.notRolledOut(release.workloads);
+  if (late) {
+    const message = `${late.resource} ${late.namespace}/${late.name} is not rolled out`;
+    return holdBack(deps, observed, run, { syncTest, reason: 'StartTimedOut', message });
+  }
+  deps.assertActive();
+  try {
+    const started = await jobs.start(run, syncTest, release);
+    await records.startRun(run, { release, revision: release.revision, test: syncTest.test, ...started });
+    return DONE;
+  } catch (error) {
+    return refused(deps, observed, run, { syncTest, error });
+  }
+}
+
+/** What cannot work ends the run at once; what may work later, such as a full quota, until the time to start is up. */
+async function refused(
+  deps: Deps,
+  observed: Observed,
+  run: Run,
+  { syncTest, error }: { readonly syncTest: SyncTest; readonly error: unknown },
+): Promise<Performed> {
+  const message = error instanceof Error ? error.message : String(error);
+  if (isCode(error, 'API_REJECTED', 'JOB_CONFLICT')) {
+    const reason = error.code === 'API_REJECTED' ? 'JobRefused' : 'JobConflict';
+    await finish(deps, observed, run, { verdict: 'inconclusive', reason, message, finishedAt: deps.now() });
+    return DONE;
+  }
+  if (!isCode(error, 'API_FORBIDDEN', 'API_NOT_FOUND')) throw error;
+  return holdBack(deps, observed, run, { syncTest, reason: 'PodRefused', message });
+}
+
+/** Tries again in a moment, until the time to start is up. */
+async function holdBack(
+  deps: Deps,
+  observed: Observed,
+  run: Run,
+  why: { readonly syncTest: SyncTest; readonly reason: Reason; readonly message: string },
+): Promise<Performed> {
+  const now = deps.now();
+  const waitedMs = now.getTime() - (deps.admission.admittedAt(run) ?? now).getTime();
+  if (waitedMs < why.syncTest.limits.startTimeoutMs) {
+    return { heldBack: true, until: new Date(now.getTime() + ROLLOUT_POLL_MS) };
+  }
+  const { reason, message } = why;
+  await finish(deps, observed, run, { verdict: 'inconclusive', reason, message, finishedAt: now });
+  return DONE;
+}
+
+async function find(deps: Deps, observed: Observed, run: Run): Promise<void> {
+  await deps.jobs.refresh(run);
+  if (deps.jobs.stateOf(run, deps.now())) return;
+  await finish(deps, observed, run, {
+    verdict: 'inconclusive',
+    reason: 'JobLost',
+    message: 'its Job was gone before its outcome was written',
+    finishedAt: deps.now(),
+  });
+}
+
+async function finish(deps: Deps, { release }: Observed, run: Run, outcome: Outcome): Promise<void> {
+  const { records, jobs, admission, log } = deps;
+  const state = jobs.stateOf(run, deps.now());
+  const startedAt =
+    state?.phase === 'running' ? state.since : state?.phase === 'ended' ? state.startedAt : undefined;
+  const ended = await records.endRun(run, outcome, startedAt);
+  admission.leave(run);
+  deps.onVerdict(ended, outcome);
+  const { verdict, reason } = outcome;
+  log.info(
+    { release: keyOf(release.ref), run: run.ref.name, test: run.test.name, verdict, reason },
+    'run ended',
+  );
+  // A Job that was told of is sealed; where there is none, nothing would tell after a crash what was told.
+  if (!state) await records.tellVerdict(release, ended, outcome);
+}

@@ -1,0 +1,111 @@
+import { isCode } from '../errors.ts';
+import { backoff } from './backoff.ts';
+
+/** Milliseconds that a timer can hold; it would fire at once beyond that. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** Somebody else wrote first: not a failure, only a reason to look again. */
+const AFTER_CONFLICT_MS = 50;
+
+export interface QueueOptions {
+  /** @returns when to look again at the latest */
+  readonly look: (key: string) => Promise<Date | undefined>;
+  /** Looks at once; at most one per key. */
+  readonly parallel: number;
+  readonly onFailure: (failure: {
+    readonly key: string;
+    readonly error: unknown;
+    readonly attempt: number;
+    readonly delayMs: number;
+  }) => void;
+}
+
+export interface Queue {
+  /** Many calls before a look make one look; a call during a look makes one more afterwards. */
+  add(key: string): void;
+  /** Begins to look; what was added before is looked at now. */
+  start(): void;
+  /** Begins no further look. @returns when those under way have ended */
+  stop(): Promise<void>;
+  readonly depth: number;
+}
+
+/** One look per key at a time, many keys in parallel, and the only owner of retries. */
+export function createQueue({ look, parallel, onFailure }: QueueOptions): Queue {
+  const due = new Set<string>();
+  const busy = new Set<string>();
+  const again = new Set<string>();
+  const timers = new Map<string, NodeJS.Timeout>();
+  const failures = new Map<string, number>();
+  let isStarted = false;
+  let onIdle: (() => void) | undefined;
+
+  function add(key: string): void {
+    if (busy.has(key)) again.add(key);
+    else due.add(key);
+    pump();
+  }
+
+  function pump(): void {
+    for (const key of due) {
+      if (!isStarted || busy.size >= parallel) return;
+      due.delete(key);
+      busy.add(key);
+      void run(key);
+    }
+  }
+
+  async function run(key: string): Promise<void> {
+    clearTimeout(timers.get(key));
+    timers.delete(key);
+    const delayMs = await look(key).then(
+      (wakeAt) => {
+        failures.delete(key);
+        return wakeAt && Math.max(0, wakeAt.getTime() - Date.now());
+      },
+      (error: unknown) => failed(key, error),
+    );
+    busy.delete(key);
+    if (delayMs !== undefined && !again.has(key)) sleep(key, delayMs);
+    if (again.delete(key)) due.add(key);
+    pump();
+    if (busy.size === 0) onIdle?.();
+  }
+
+  function failed(key: string, error: unknown): number {
+    if (isCode(error, 'API_CONFLICT')) return AFTER_CONFLICT_MS;
+    const attempt = (failures.get(key) ?? 0) + 1;
+    failures.set(key, attempt);
+    const delayMs = backoff(attempt, Math.random());
+    onFailure({ key, error, attempt, delayMs });
+    return delayMs;
+  }
+
+  function sleep(key: string, delayMs: number): void {
+    const timer = setTimeout(
+      () => {
+        timers.delete(key);
+        add(key);
+      },
+      Math.min(delayMs, LONGEST_TIMER_MS),
+    );
+    timers.set(key, timer.unref());
+  }
+
+  return {
+    add,
+    start() {
+      isStarted = true;
+      pump();
+    },
+    stop() {
+      isStarted = false;
+      for (const timer of timers.values()) clearTimeout(timer);
+      timers.clear();
+      return busy.size === 0 ? Promise.resolve() : new Promise((resolve) => (onIdle = resolve));
+    },
+    get depth() {
+      return due.size;
+    },
+  };
+}

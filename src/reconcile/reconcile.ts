@@ -1,0 +1,126 @@
+import type { Logger } from 'pino';
+import type { Action, Observed, Plan } from '../decide/actions.ts';
+import { KEYS } from '../decide/keys.ts';
+import { keyOf, type Outcome, type Policy, type Ref, type Result, type Run } from '../decide/model.ts';
+import { plan } from '../decide/plan.ts';
+import { project } from '../decide/result.ts';
+import type { Jobs, Records } from '../ports.ts';
+import type { Admission } from './admission.ts';
+import { perform } from './perform.ts';
+import { tidy } from './tidy.ts';
+import { observe, type World } from './world.ts';
+
+/** All that a look needs from outside. */
+export interface Deps {
+  readonly world: World;
+  readonly records: Records;
+  readonly jobs: Jobs;
+  readonly admission: Admission;
+  readonly policy: Policy;
+  readonly log: Logger;
+  readonly now: () => Date;
+  /** Throws unless this replica may create things now. */
+  readonly assertActive: () => void;
+  readonly onVerdict: (run: Run, outcome: Outcome) => void;
+  readonly onResult: (release: Ref, result: Result | undefined) => void;
+}
+
+/** Plan, act, plan again: creating a run makes starting it due, and so on. More rounds than this are a mistake. */
+const MAX_ROUNDS = 8;
+
+/** A live read older than this is read again before anything is created because of it. */
+const FRESH_MS = 2_000;
+
+/**
+ * Brings one release up to date: observe, decide, write down the intent, act, write down the result.
+ * Safe at any time and after any crash, because its only input is a name.
+ *
+ * @returns when to come back at the latest; `undefined` to wait for a change
+ */
+export async function reconcile(deps: Deps, ref: Ref): Promise<Date | undefined> {
+  const { wakeAt, failure } = await carryOut(deps, ref);
+  await writeResult(deps, ref);
+  await tidy(deps, ref);
+  if (failure !== undefined) throw failure;
+  return wakeAt;
+}
+
+async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Date | undefined; failure?: unknown }> {
+  const { world, jobs, policy, now, log } = deps;
+  const heldBack = new Map<string, Date | undefined>();
+  let freshUntil = 0;
+  for (let round = 0; round < MAX_ROUNDS; round += 1) {
+    const observed = observe(world, jobs, ref, { policy, now: now() });
+    if (!observed) return {};
+    const planned = plan(observed, policy, now());
+    const actions = planned.actions.filter(
+      ({ ...action }) => !('run' in action) || !heldBack.has(keyOf(action.run.ref)),
+    );
+    if (actions.length === 0) return { wakeAt: earliest([planned.wakeAt, ...heldBack.values()]) };
+    if (Date.now() > freshUntil && actions.some(({ type }) => type !== 'remove')) {
+      await readLive(deps, ref, actions);
+      freshUntil = Date.now() + FRESH_MS;
+      continue;
+    }
+    log.info({ release: keyOf(ref), actions: actions.map(describe), because: planned.because }, 'planned');
+    const failure = await performAll(deps, observed, actions, heldBack);
+    if (failure !== undefined) return { failure };
+  }
+  log.error({ release: keyOf(ref) }, 'a plan does not come to its end');
+  return { wakeAt: new Date(now().getTime() + 60_000) };
+}
+
+/** Nothing is started, and no verdict counts, by what was only watched. */
+async function readLive({ records, jobs }: Deps, ref: Ref, actions: Plan['actions']): Promise<void> {
+  const ending = actions.flatMap((action) =>
+    action.type === 'finish' && action.run.job ? [action.run] : [],
+  );
+  await Promise.all([
+    records.readRelease(ref),
+    ...ending.filter(({ outcome }) => !outcome).map((run) => jobs.refresh(run)),
+  ]);
+}
+
+/** Carries out what it can; what fails does not keep the rest from being written. @returns the first failure */
+async function performAll(
+  deps: Deps,
+  observed: Observed,
+  actions: Plan['actions'],
+  heldBack: Map<string, Date | undefined>,
+): Promise<unknown> {
+  const settled = await Promise.allSettled(actions.map((action) => perform(deps, observed, action)));
+  for (const [index, result] of settled.entries()) {
+    const action = actions[index] as Action;
+    if (result.status === 'fulfilled' && result.value.heldBack && 'run' in action) {
+      heldBack.set(keyOf(action.run.ref), result.value.until);
+    }
+  }
+  return settled.find((result) => result.status === 'rejected')?.reason;
+}
+
+/** The keys on the HelmRelease, patched when they differ from what the runs say. */
+async function writeResult(deps: Deps, ref: Ref): Promise<void> {
+  const { world, records, jobs, policy, now, log, onResult } = deps;
+  const observed = observe(world, jobs, ref, { policy, now: now() });
+  if (!observed) return onResult(ref, undefined);
+  if (observed.release.deleting) return;
+  const projection = project(observed, policy);
+  const { release, selection } = observed;
+  if (Object.keys(projection.annotations).length + Object.keys(projection.labels).length > 0) {
+    await records.writeProjection(release, projection);
+    log.info({ release: keyOf(ref), result: projection.annotations[KEYS.result] }, 'result written');
+    for (const problem of selection.problems) await records.tellProblem(release, problem);
+  }
+  onResult(ref, world.releases.get(keyOf(ref))?.annotations[KEYS.result] as Result | undefined);
+}
+
+function describe(action: Action): string {
+  return action.type === 'create'
+    ? `create ${action.test.ref.name}`
+    : `${action.type} ${action.run.ref.name}`;
+}
+
+function earliest(dates: readonly (Date | undefined)[]): Date | undefined {
+  const times = dates.flatMap((date) => (date ? [date.getTime()] : []));
+  return times.length > 0 ? new Date(Math.min(...times)) : undefined;
+}

@@ -1,0 +1,65 @@
+import type { Observed } from '../decide/actions.ts';
+import { keyOf, type Policy, type Ref, type Release, type Run, type Test } from '../decide/model.ts';
+import { select } from '../decide/select.ts';
+import { isOf } from '../decide/standing.ts';
+import type { Jobs } from '../ports.ts';
+import type { SyncTest } from '../sync-test.ts';
+import type { Table } from '../table.ts';
+
+/** A namespace's labels, for `namespaceSelector`. */
+export interface NamespaceLabels {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** What is known of the cluster. Only what was read live says that something is not there. */
+export interface World {
+  readonly releases: Table<Release>;
+  readonly runs: Table<Run>;
+  readonly tests: Table<SyncTest>;
+  readonly namespaces: Table<NamespaceLabels>;
+  /** The built-in tests that a release's annotations ask for. */
+  readonly builtIn: (release: Release) => readonly SyncTest[];
+}
+
+/** The key under which a run is kept with the other runs of its release. */
+export function releaseKeyOf({ ref, release }: Run): string {
+  return keyOf({ namespace: ref.namespace, name: release });
+}
+
+/** The test of a run with all that is needed to run it; `undefined`: there is none any more. */
+export function syncTestOf(
+  world: World,
+  run: Pick<Run, 'test' | 'testKind'>,
+  release: Release,
+): SyncTest | undefined {
+  if (run.testKind === 'SyncTest') return world.tests.get(keyOf(run.test));
+  return world.builtIn(release).find(({ test }) => test.ref.name === run.test.name);
+}
+
+/** All that is known of one release; `undefined` where there is none. */
+export function observe(
+  world: World,
+  jobs: Jobs,
+  ref: Ref,
+  given: { policy: Policy; now: Date },
+): Observed | undefined {
+  const release = world.releases.get(keyOf(ref));
+  if (!release) return undefined;
+  const builtIn = world.builtIn(release).map(({ test }) => test);
+  const offer = {
+    testsIn: (namespace: string): readonly Test[] => world.tests.in(namespace).map(({ test }) => test),
+    labelsOf: (namespace: string) => world.namespaces.get(namespace)?.labels,
+    builtIn,
+  };
+  return {
+    release,
+    selection: select(release, offer, given.policy),
+    runs: world.runs.in(keyOf(ref)),
+    testOf: (run) =>
+      run.testKind === 'SyncTest'
+        ? world.tests.get(keyOf(run.test))?.test
+        : builtIn.find((test) => isOf(run, test)),
+    jobOf: (run) => jobs.stateOf(run, given.now),
+  };
+}

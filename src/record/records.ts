@@ -1,0 +1,72 @@
+import { shortHash } from '../decide/identity.ts';
+import type { Ref, Release, Run } from '../decide/model.ts';
+import { isCode, PostsyncError } from '../errors.ts';
+import type { Kubernetes } from '../kubernetes.ts';
+import type { NewRun, Records } from '../ports.ts';
+import type { Table } from '../table.ts';
+import { tell, tellVerdict } from './events.ts';
+import { notRolledOut, writeProjection } from './release.ts';
+import { createRun, endRun, pinRun, removeRun, startRun } from './runs.ts';
+
+/** Writes to the API server, and remembers its answers, so that the next look does not read its own past. */
+export function createRecords(
+  kubernetes: Kubernetes,
+  { releases, runs }: { readonly releases: Table<Release>; readonly runs: Table<Run> },
+): Records {
+  const remember = async (written: Promise<unknown>) => known(runs.upsert(await written));
+
+  async function readLive<T>(
+    table: Table<T>,
+    resource: 'helmreleases' | 'synctestruns',
+    ref: Ref,
+  ): Promise<T | undefined> {
+    try {
+      return known(table.upsert(await kubernetes.get({ resource, ...ref })));
+    } catch (error) {
+      if (!isCode(error, 'API_NOT_FOUND')) throw error;
+      table.remove({ metadata: ref });
+      return undefined;
+    }
+  }
+
+  /** The name is taken: this very run was created before, by us or by another replica. */
+  async function adopt({ name, release }: NewRun, taken: PostsyncError): Promise<Run> {
+    const run = await readLive(runs, 'synctestruns', { namespace: release.ref.namespace, name });
+    if (run) return run;
+    throw new PostsyncError('API_CONFLICT', `${name} was there and is gone`, { cause: taken });
+  }
+
+  return {
+    readRelease: (ref) => readLive(releases, 'helmreleases', ref),
+    readRun: (ref) => readLive(runs, 'synctestruns', ref),
+    createRun: (given) =>
+      remember(createRun(kubernetes, given)).catch((error: unknown) => {
+        if (isCode(error, 'API_EXISTS')) return adopt(given, error);
+        throw error;
+      }),
+    pinRun: (run, release, revision) => remember(pinRun(kubernetes, run, release, revision)),
+    startRun: (run, started) => remember(startRun(kubernetes, run, started)),
+    endRun: (run, outcome, startedAt) => remember(endRun(kubernetes, run, outcome, startedAt)),
+    async removeRun(run) {
+      await removeRun(kubernetes, run);
+      runs.remove({ metadata: run.ref });
+    },
+    async writeProjection(release, projection) {
+      releases.upsert(await writeProjection(kubernetes, release, projection));
+    },
+    tellVerdict: (release, run, outcome) => tellVerdict(kubernetes, release, run, outcome),
+    tellProblem: (release, { name, reason, message }) =>
+      tell(kubernetes, release, {
+        name: `${release.ref.name.slice(0, 200)}.${shortHash([release.uid, name, reason, message])}`,
+        type: 'Warning',
+        reason,
+        message,
+      }),
+    notRolledOut: (workloads) => notRolledOut(kubernetes, workloads),
+  };
+}
+
+function known<T>(value: T | undefined): T {
+  if (value !== undefined) return value;
+  throw new PostsyncError('OBJECT_INVALID', 'the API server answered with an object that cannot be read');
+}
