@@ -79,7 +79,7 @@ export interface Jobs {
    */
   start(
     run: Run,
-    test: Test,
+    syncTest: SyncTest,
     release: Release,
   ): Promise<{ readonly job: JobRef; readonly url?: string | undefined }>;
   /** Reads a run's Job and Pods live; afterwards, absence counts. */
@@ -90,4 +90,20 @@ export interface Jobs {
   stop(job: KnownJob): Promise<void>;
   /** Lets Kubernetes remove the Job after a while. */
   seal(job: KnownJob, test: Test | undefined): Promise<void>;
+}
+
+/** What was found out about a SyncTest. */
+export interface TestFinding {
+  readonly generation: number;
+  /** Why it can never work, with the server's own words where it was asked. */
+  readonly invalid?: { readonly reason: 'InvalidSpec' | 'JobRefused'; readonly message: string };
+  /** Whether any release asks for it. */
+  readonly matches: boolean;
+}
+
+/** What the loop over SyncTests needs. */
+export interface TestChecks {
+  /** Asks the API server whether it would take the test's Job. @returns its words when it would not */
+  dryRun(syncTest: SyncTest): Promise<string | undefined>;
+  writeFinding(ref: Ref, finding: TestFinding): Promise<void>;
 }

@@ -58,6 +58,19 @@ export function select(release: Release, offer: Offer, policy: Policy): Selectio
   };
 }
 
+/** Whether a release asks for this one SyncTest, by its name or because it is selected. */
+export function asksFor(release: Release, test: Test, labelsOf: Offer['labelsOf'], policy: Policy): boolean {
+  const { namespace } = release.ref;
+  if (namespace === test.ref.namespace) {
+    return namesIn(release.annotations[KEYS.tests]).includes(test.ref.name) || selects(test, release);
+  }
+  return (
+    test.ref.namespace === policy.testsNamespace &&
+    reaches(test, labelsOf(namespace)) &&
+    selects(test, release)
+  );
+}
+
 /** Tells whether a test's own selector asks for a release of its reach. */
 export function selects(test: Test, release: Release): boolean {
   const { releases } = test;
