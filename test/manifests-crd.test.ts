@@ -150,15 +150,15 @@ function compare(crd: Schema, zod: JsonSchema, path: string): void {
 function partOf(schema: Schema | JsonSchema, name: string): Schema {
   const part = schema.properties?.[name];
   assert.ok(part, `there is no ${name}`);
-  return part as Schema;
+  return part;
 }
 
 function namesOf(schema: Schema | JsonSchema): readonly string[] {
-  return Object.keys(schema.properties ?? {}).sort();
+  return Object.keys(schema.properties ?? {}).toSorted();
 }
 
 function sorted(values: readonly string[] = []): readonly string[] {
-  return [...values].sort();
+  return values.toSorted();
 }
 
 /** Empty lists and maps are as good as none; one value is as good as a list of it, where a list is meant. */

@@ -27,7 +27,7 @@ export function filesOf(folder: string): string[] {
   return entries
     .filter((entry) => entry.isFile())
     .map((entry) => relative(ROOT, join(entry.parentPath, entry.name)))
-    .sort();
+    .toSorted();
 }
 
 /** @throws when a file is not YAML, or says a key twice */
@@ -42,9 +42,7 @@ export function documentsOf(file: string): unknown[] {
 /** All objects below a folder of manifests/ but the kustomizations. */
 export function manifestsIn(folder: string): Manifest[] {
   const files = filesOf(folder).filter((file) => !file.endsWith('kustomization.yaml'));
-  return files.flatMap((file) =>
-    documentsOf(file).map((document) => ({ ...(document as Manifest), file: file })),
-  );
+  return files.flatMap((file) => documentsOf(file).map((document) => ({ ...(document as Manifest), file })));
 }
 
 /** @throws when there is none, or more than one */

@@ -1,0 +1,271 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { parseConfig, settings } from '../src/config.ts';
+import { KEYS, LINES, PARAMS } from '../src/decide/keys.ts';
+import { readSyncTest } from '../src/sync-test.ts';
+import {
+  beside,
+  documentsOf,
+  filesOf,
+  kustomizations,
+  type Manifest,
+  manifestsIn,
+  only,
+  validatorOf,
+} from './support/manifests.ts';
+
+const base = manifestsIn('base');
+const examples = manifestsIn('examples');
+const deployment = only(base, 'Deployment');
+const { template } = deployment.spec as { template: { spec: PodSpec } };
+const pod = template.spec;
+const [container] = pod.containers;
+
+interface PodSpec {
+  readonly serviceAccountName: string;
+  readonly terminationGracePeriodSeconds: number;
+  readonly securityContext: object;
+  readonly containers: readonly [Container];
+  readonly volumes?: readonly { readonly secret: { readonly secretName: string } }[];
+}
+
+interface Container {
+  readonly image: string;
+  readonly env: readonly { readonly name: string; readonly value: string }[];
+  readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
+  readonly securityContext: object;
+  readonly volumeMounts?: readonly { readonly mountPath: string }[];
+  readonly [probe: `${string}Probe`]: { readonly httpGet: { readonly path: string; readonly port: string } };
+}
+
+describe('manifests', () => {
+  test('are YAML, and each object says what it is', () => {
+    const files = filesOf('.');
+    assert.ok(files.length > 15);
+    for (const file of files) {
+      for (const document of documentsOf(file)) {
+        const { apiVersion, kind } = document as Manifest;
+        assert.ok(apiVersion && kind, file);
+      }
+    }
+  });
+
+  test('are in a kustomization, but for the examples', () => {
+    const named = kustomizations().flatMap(({ file, resources = [], patches = [] }) =>
+      [...resources, ...patches.flatMap(({ path }) => path ?? [])].map((path) => beside(file, path)),
+    );
+    const files = filesOf('.').filter((file) => !/^examples\/|kustomization\.yaml$/.test(file));
+    assert.deepEqual(
+      files.filter((file) => !named.includes(file)),
+      [],
+    );
+    for (const path of named) assert.ok(path === 'base' || files.includes(path), path);
+  });
+
+  test('keep Flux from pruning the CRDs, and all that was ever tested with them', () => {
+    const crds = base.filter(({ kind }) => kind === 'CustomResourceDefinition');
+    assert.equal(crds.length, 2);
+    for (const { metadata } of crds) {
+      assert.equal(metadata.annotations?.['kustomize.toolkit.fluxcd.io/prune'], 'disabled');
+    }
+  });
+});
+
+describe('the service may do what it does, and no more', () => {
+  /** Every call it makes: `src/` names the resource, this table the verbs. */
+  const CALLS: Readonly<Record<string, string>> = {
+    helmreleases: 'get list watch patch',
+    synctests: 'get list watch',
+    'synctests/status': 'patch',
+    synctestruns: 'get list watch create patch delete',
+    'synctestruns/status': 'patch',
+    jobs: 'get list watch create patch',
+    pods: 'get list watch',
+    events: 'list watch create',
+    namespaces: 'list watch',
+    deployments: 'get',
+    statefulsets: 'get',
+    daemonsets: 'get',
+    tokenreviews: 'create',
+    subjectaccessreviews: 'create',
+    leases: 'get create patch',
+  };
+  const granted = new Map(
+    [only(base, 'ClusterRole', 'postsync'), only(base, 'Role')].flatMap((role) =>
+      (role.rules as { resources: string[]; verbs: string[] }[]).flatMap(({ resources, verbs }) =>
+        resources.map((resource) => [resource, verbs.join(' ')] as const),
+      ),
+    ),
+  );
+
+  test('by the roles', () => {
+    assert.deepEqual(Object.fromEntries(granted), CALLS);
+  });
+
+  test('and no role of the base grants Secrets, or anything by a wildcard', () => {
+    const roles = base.filter(({ kind }) => kind === 'Role' || kind === 'ClusterRole');
+    assert.equal(roles.length, 5);
+    assert.doesNotMatch(JSON.stringify(roles), /secrets|"\*"/);
+  });
+
+  test('as far as calls can be read off the source', () => {
+    const files = readdirSync(new URL('../src/', import.meta.url), { recursive: true, encoding: 'utf8' });
+    const sources = files
+      .filter((file) => file.endsWith('.ts') && !file.startsWith('embedded'))
+      .map((file) => readFileSync(new URL(`../src/${file}`, import.meta.url), 'utf8'));
+    const calls = sources.flatMap((source) => [
+      ...source.matchAll(/\.(get|list|create|patch|remove|watch)\(\s*\{ resource: '(\w+)'/g),
+    ]);
+    assert.ok(calls.length >= 5);
+    for (const [, verb = '', resource = ''] of calls) {
+      const verbs = granted.get(resource)?.split(' ') ?? [];
+      assert.ok(verbs.includes(verb === 'remove' ? 'delete' : verb), `${verb} ${resource}`);
+    }
+  });
+
+  test('under the account that the bindings and the admission policies name', () => {
+    const { name, namespace } = only(base, 'ServiceAccount').metadata;
+    assert.equal(pod.serviceAccountName, name);
+    const subject = { kind: 'ServiceAccount', name, namespace };
+    for (const kind of ['ClusterRoleBinding', 'RoleBinding']) {
+      assert.deepEqual(only(base, kind).subjects, [subject]);
+    }
+    const policies = base.filter(({ kind }) => kind === 'ValidatingAdmissionPolicy');
+    const names = JSON.stringify(policies).match(/system:serviceaccount:[\w:-]+/g);
+    assert.deepEqual(names, Array(2).fill(`system:serviceaccount:${namespace}:${name}`));
+  });
+
+  test('with every admission policy in force', () => {
+    const policies = base.filter(({ kind }) => kind === 'ValidatingAdmissionPolicy');
+    assert.equal(policies.length, 3);
+    for (const { metadata, spec } of policies) {
+      assert.equal((spec as { failurePolicy: string }).failurePolicy, 'Fail');
+      const binding = only(base, 'ValidatingAdmissionPolicyBinding', metadata.name);
+      assert.deepEqual(binding.spec, { policyName: metadata.name, validationActions: ['Deny'] });
+    }
+  });
+
+  test('on a HelmRelease to the keys that it writes', () => {
+    const policy = JSON.stringify(only(base, 'ValidatingAdmissionPolicy', 'postsync-helmreleases').spec);
+    const literal = /"name":"ours","expression":"'(.*?)'"/.exec(policy)?.[1] ?? '';
+    const ours = new RegExp(literal.replaceAll('\\\\\\\\', '\\'));
+    for (const key of [KEYS.result, KEYS.digest, KEYS.handled, `${LINES}smoke`]) assert.match(key, ours);
+    for (const key of [
+      'evilpostsync.dev/a',
+      'postsyncxdev/a',
+      'reconcile.fluxcd.io/forceAt',
+      'x/postsync.dev/',
+    ]) {
+      assert.doesNotMatch(key, ours);
+    }
+  });
+});
+
+describe('the Deployment', () => {
+  test('is what Pod Security calls restricted, and cannot write its own files', () => {
+    assert.deepEqual(pod.securityContext, {
+      runAsNonRoot: true,
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+    assert.deepEqual(container.securityContext, {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    });
+    const { labels } = only(base, 'Namespace').metadata;
+    assert.equal(labels?.['pod-security.kubernetes.io/enforce'], 'restricted');
+  });
+
+  test('gives the service more time to stop than it takes', () => {
+    const { shutdownGraceMs } = defaults();
+    assert.ok(pod.terminationGracePeriodSeconds * 1000 >= shutdownGraceMs + 10_000);
+  });
+
+  test('is reached at the port that the service listens on', () => {
+    const [port] = container.ports;
+    assert.deepEqual(port, { name: 'http', containerPort: defaults().port });
+    const { ports } = only(base, 'Service').spec as { ports: object };
+    assert.deepEqual(ports, [{ name: 'http', port: 80, targetPort: 'http' }]);
+    assert.match(
+      JSON.stringify(only(base, 'NetworkPolicy')),
+      /"ports":\[\{"protocol":"TCP","port":"http"\}\]/,
+    );
+  });
+
+  test('has settings that there are', () => {
+    const known = settings().map(({ variable }) => variable);
+    const wanted = [deployment, ...manifestsIn('components'), ...examples];
+    const texts = [...wanted, ...kustomizations()].map((one) => JSON.stringify(one));
+    const used = texts.flatMap((text) => text.match(/POSTSYNC_[A-Z_]+/g) ?? []);
+    assert.ok(used.includes('POSTSYNC_IMAGE') && used.includes('POSTSYNC_FLUX_HMAC_KEY_FILES'));
+    for (const name of used) assert.ok(known.includes(name), name);
+  });
+});
+
+describe('the component flux-alert', () => {
+  const component = manifestsIn('components/flux-alert');
+  const provider = only(component, 'Provider').spec as { address: string; secretRef: { name: string } };
+
+  test('posts to the Service', () => {
+    const { name, namespace } = only(base, 'Service').metadata;
+    assert.equal(provider.address, `http://${name}.${namespace}.svc.cluster.local/flux`);
+  });
+
+  test('gives both sides the same Secret, and the service the file it reads', () => {
+    const { spec } = only(component, 'Deployment') as unknown as { spec: { template: { spec: PodSpec } } };
+    const patch = spec.template.spec;
+    assert.equal(patch.volumes?.[0]?.secret.secretName, provider.secretRef.name);
+    const [folder] = patch.containers[0].volumeMounts ?? [];
+    const text = JSON.stringify(kustomizations());
+    assert.ok(text.includes(`POSTSYNC_FLUX_HMAC_KEY_FILES, value: ${folder?.mountPath}/token`));
+  });
+
+  test('lets the events through that the service looks at', () => {
+    const { inclusionList } = only(component, 'Alert').spec as { inclusionList: [string] };
+    for (const action of ['install', 'upgrade', 'test']) {
+      const message = `Helm ${action} succeeded for release apps/podinfo.v1 with chart podinfo@6.9.1`;
+      assert.match(message, new RegExp(inclusionList[0]));
+    }
+  });
+});
+
+describe('an example', () => {
+  const isValid = validatorOf('synctests');
+  const syncTests = examples.filter(({ kind }) => kind === 'SyncTest');
+
+  for (const one of syncTests) {
+    test(`has a sound SyncTest ${one.metadata.name}`, () => {
+      const { file, ...object } = one;
+      assert.ok(isValid(object), JSON.stringify(isValid.errors));
+      const metadata = { ...one.metadata, generation: 1, creationTimestamp: '2026-11-21T10:00:00Z' };
+      assert.equal(readSyncTest({ ...object, metadata }).test.invalid, undefined, file);
+    });
+  }
+
+  test('uses keys that there are', () => {
+    const known: readonly string[] = Object.values(KEYS);
+    const texts = examples.map((one) => JSON.stringify(one));
+    const used = texts.flatMap(
+      (text) => text.match(/(?<![\w.])(?:[a-z]+\.)?postsync\.dev\/(?!v1)\w[\w-]*/g) ?? [],
+    );
+    assert.ok(used.length > 5);
+    for (const key of used) {
+      assert.ok(known.includes(key) || key.startsWith(LINES) || key.startsWith(PARAMS), key);
+    }
+  });
+
+  test('of each kind is there', () => {
+    assert.equal(syncTests.length, 4);
+    const kinds = new Set(examples.map(({ kind }) => kind));
+    for (const kind of ['HelmRelease', 'Kustomization', 'GitRepository', 'Role'])
+      assert.ok(kinds.has(kind), kind);
+  });
+});
+
+function defaults() {
+  const outside = { read: () => Buffer.from('postsync-system'), hostname: () => 'host' };
+  const parsed = parseConfig([], {}, outside);
+  assert.ok(parsed.kind === 'config');
+  return parsed.config;
+}
