@@ -1,0 +1,132 @@
+import type { Outcome, Reason } from '../decide/model.ts';
+import type { JobView } from './job-view.ts';
+import type { ContainerView, PodView } from './pod-view.ts';
+
+type State = ContainerView['state'];
+type Ended = ContainerView & { readonly state: Extract<State, { kind: 'ended' }> };
+
+/** The container was not run: its command or a mount of it is wrong. Its `startedAt` is 1970. */
+const START_ERRORS: ReadonlySet<string> = new Set(['StartError', 'ContainerCannotRun']);
+/** Said of a Pod that the kubelet ended for the node's sake, also where there is no DisruptionTarget. */
+const DISRUPTIONS: ReadonlySet<string> = new Set([
+  'Evicted',
+  'Preempting',
+  'NodeShutdown',
+  'NodeLost',
+  'Terminated',
+]);
+
+/** Whether a container's end is the test's, and not that of something beside it. */
+export function isCounted({ limits }: JobView, { role, name }: ContainerView): boolean {
+  return role === 'main' && limits.containers.includes(name);
+}
+
+/** When the first of the test's containers began to run. */
+export function startOf(job: JobView, pods: readonly PodView[]): Date | undefined {
+  const counted = pods.flatMap(({ containers }) => containers.filter((one) => isCounted(job, one)));
+  const starts = counted.flatMap(({ state }) => {
+    if (state.kind === 'running') return [state.since];
+    return state.kind === 'ended' && !START_ERRORS.has(state.reason) ? [state.startedAt] : [];
+  });
+  return starts.toSorted((a, b) => a.getTime() - b.getTime())[0];
+}
+
+/** The Pod was taken away before its containers had ended: their exit codes say nothing about the software. */
+export function isCutShort(job: JobView, pod: PodView): boolean {
+  const { deletedAt, disrupted, phase } = pod;
+  // A DisruptionTarget alone is an intention: the deletion may yet be refused.
+  if (!deletedAt && !(disrupted && phase === 'Failed')) return false;
+  const times = [deletedAt, disrupted?.at].filter((at) => at !== undefined);
+  const takenAt = Math.min(...times.map((at) => at.getTime()));
+  const counted = pod.containers.filter((container) => isCounted(job, container));
+  const before = counted.every(({ state }) => state.kind === 'ended' && state.finishedAt.getTime() < takenAt);
+  return counted.length === 0 || !before;
+}
+
+/** The outcome of a Pod that was taken away. */
+export function takenAway(pod: PodView, finishedAt: Date): Outcome {
+  if (pod.disrupted) return inconclusive('Disrupted', pod.disrupted.message, finishedAt);
+  return inconclusive('PodDeleted', `somebody deleted its Pod ${pod.name}`, finishedAt);
+}
+
+/** What a Pod that has failed says about the software. */
+export function outcomeOfPod(job: JobView, pod: PodView, at: Date): Outcome {
+  if (isCutShort(job, pod)) return takenAway(pod, at);
+  const { reason, message = 'it does not say why' } = pod;
+  if (reason === 'DeadlineExceeded' && startOf(job, [pod])) {
+    return {
+      verdict: 'failed',
+      reason: 'TimedOut',
+      message: "its Pod's own deadline was reached",
+      finishedAt: at,
+    };
+  }
+  const culprit = failedContainer(job, pod);
+  if (culprit) return outcomeOfContainer(job, culprit);
+  const kind: Reason = pod.disrupted || DISRUPTIONS.has(reason ?? '') ? 'Disrupted' : 'PodRefused';
+  return inconclusive(kind, `its Pod failed: ${reason === undefined ? '' : `${reason}: `}${message}`, at);
+}
+
+/** The container that made a Pod fail: the first of the test's own that failed, else the first of all. */
+function failedContainer(job: JobView, pod: PodView): Ended | undefined {
+  const failed = pod.containers.filter(hasFailed);
+  const first = (some: readonly Ended[]) =>
+    some.toSorted((a, b) => a.state.finishedAt.getTime() - b.state.finishedAt.getTime())[0];
+  return first(failed.filter((container) => isCounted(job, container))) ?? first(failed);
+}
+
+function outcomeOfContainer(job: JobView, { name, state }: Ended): Outcome {
+  const { exitCode, reason, finishedAt } = state;
+  const tail = quoted(job, state.said);
+  if (reason === 'ContainerStatusUnknown') {
+    return inconclusive('Disrupted', `the kubelet lost container ${name}`, finishedAt);
+  }
+  if (START_ERRORS.has(reason)) {
+    return inconclusive('ConfigError', `container ${name} cannot be started${tail}`, finishedAt);
+  }
+  if (reason === 'OOMKilled') {
+    const message = `container ${name} needed more memory than it may have${tail}`;
+    return { verdict: 'failed', reason: 'OOMKilled', message, finishedAt };
+  }
+  const message = `container ${name} exited with code ${exitCode}${tail}`;
+  if (job.limits.inconclusiveExitCodes.includes(exitCode)) {
+    return inconclusive('TestSaidSo', message, finishedAt);
+  }
+  return { verdict: 'failed', reason: 'JobFailed', message, finishedAt };
+}
+
+/**
+ * The outcome where the test's own containers have ended and something else in the Pod goes on, so that neither
+ * the Pod nor the Job will end: a proxy that a mesh put in.
+ */
+export function outcomeBesideOthers(job: JobView, pod: PodView): Outcome | undefined {
+  const counted = pod.containers.filter((container) => isCounted(job, container));
+  const ended = counted.filter(hasEnded);
+  if (pod.phase !== 'Running' || ended.length === 0 || ended.length < counted.length) return undefined;
+  const culprit = ended.find(hasFailed);
+  if (culprit) return outcomeOfContainer(job, failedContainer(job, pod) ?? culprit);
+  if (pod.containers.some(hasFailed)) return undefined;
+  return passed(new Date(Math.max(...ended.map(({ state }) => state.finishedAt.getTime()))));
+}
+
+function hasEnded(container: ContainerView): container is Ended {
+  return container.state.kind === 'ended';
+}
+
+/** A sidecar is ended from outside when the others are through: its exit code counts for nothing. */
+function hasFailed(container: ContainerView): container is Ended {
+  return hasEnded(container) && container.role !== 'sidecar' && container.state.exitCode !== 0;
+}
+
+/** What a container said, where it may leave the Job's namespace. */
+function quoted({ limits, namespace, runNamespace }: JobView, said: string): string {
+  return said !== '' && (limits.shareOutput || namespace === runNamespace) ? `: ${said}` : '';
+}
+
+export function passed(finishedAt: Date): Outcome {
+  return { verdict: 'passed', reason: 'Passed', message: 'its Job succeeded', finishedAt };
+}
+
+export function inconclusive(reason: Reason, message: string, finishedAt: Date): Outcome {
+  return { verdict: 'inconclusive', reason, message, finishedAt };
+}

@@ -1,0 +1,237 @@
+import { z } from 'zod';
+import type { Ref } from '../decide/model.ts';
+import { PostsyncError } from '../errors.ts';
+import { tail } from './tail.ts';
+
+export type ContainerState =
+  | { readonly kind: 'waiting'; readonly reason: string; readonly message: string }
+  | { readonly kind: 'running'; readonly since: Date }
+  | {
+      readonly kind: 'ended';
+      readonly exitCode: number;
+      /** Completed, Error, OOMKilled, StartError, ContainerStatusUnknown, … */
+      readonly reason: string;
+      readonly startedAt: Date;
+      readonly finishedAt: Date;
+      /** Its termination message, or the end of its log. */
+      readonly said: string;
+    };
+
+export interface ContainerView {
+  readonly name: string;
+  /** `sidecar`: an init container that goes on beside the others. */
+  readonly role: 'main' | 'init' | 'sidecar';
+  readonly state: ContainerState;
+}
+
+/** A Pod of a Job of ours, as far as postsync looks at it. */
+export interface PodView extends Ref {
+  readonly jobName: string;
+  readonly jobUid: string;
+  readonly createdAt: Date;
+  readonly phase: string;
+  /** When somebody asked for its deletion, not when that is due. */
+  readonly deletedAt?: Date;
+  /** Evicted, preempted, or its node is lost. */
+  readonly disrupted?: { readonly at: Date; readonly message: string };
+  readonly scheduledAt?: Date;
+  /** Why no node takes it. */
+  readonly unschedulable?: string;
+  /** Said of the whole Pod: Evicted, DeadlineExceeded, OutOfcpu, … */
+  readonly reason?: string;
+  readonly message?: string;
+  readonly containers: readonly ContainerView[];
+}
+
+const Time = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
+const Text = z.string().default('');
+
+const Statuses = z
+  .array(
+    z.object({
+      name: z.string(),
+      state: z
+        .object({
+          waiting: z.object({ reason: Text, message: Text }).optional(),
+          running: z.object({ startedAt: Time }).optional(),
+          terminated: z
+            .object({
+              exitCode: z.int(),
+              reason: Text,
+              message: Text,
+              startedAt: Time.nullish(),
+              finishedAt: Time.nullish(),
+            })
+            .optional(),
+        })
+        .default({}),
+    }),
+  )
+  .default([]);
+
+const Pod = z.object({
+  metadata: z.object({
+    name: z.string(),
+    namespace: z.string(),
+    creationTimestamp: Time,
+    deletionTimestamp: Time.optional(),
+    deletionGracePeriodSeconds: z.number().default(0),
+    ownerReferences: z.array(z.object({ kind: z.string(), name: z.string(), uid: z.string() })).default([]),
+  }),
+  spec: z
+    .object({
+      initContainers: z
+        .array(z.object({ name: z.string(), restartPolicy: z.string().optional() }))
+        .default([]),
+    })
+    .default({ initContainers: [] }),
+  status: z
+    .object({
+      phase: z.string().default('Pending'),
+      reason: z.string().optional(),
+      message: z.string().optional(),
+      conditions: z
+        .array(
+          z.object({
+            type: z.string(),
+            status: z.string(),
+            reason: Text,
+            message: Text,
+            lastTransitionTime: Time.nullish(),
+          }),
+        )
+        .default([]),
+      containerStatuses: Statuses,
+      initContainerStatuses: Statuses,
+    })
+    .default({ phase: 'Pending', conditions: [], containerStatuses: [], initContainerStatuses: [] }),
+});
+
+type RawPod = z.output<typeof Pod>;
+
+/**
+ * Reads a Pod of a Job, as the API serves it.
+ *
+ * @throws {PostsyncError} `OBJECT_INVALID` when it is no Pod of a Job
+ */
+export function readPod(object: unknown): PodView {
+  const read = Pod.safeParse(object);
+  const job = read.data?.metadata.ownerReferences.find(({ kind }) => kind === 'Job');
+  if (!read.success || !job) {
+    throw new PostsyncError('OBJECT_INVALID', 'a Pod is not one of a Job', { cause: read.error });
+  }
+  const { metadata, status } = read.data;
+  const { deletionTimestamp, deletionGracePeriodSeconds } = metadata;
+  return {
+    namespace: metadata.namespace,
+    name: metadata.name,
+    jobName: job.name,
+    jobUid: job.uid,
+    createdAt: metadata.creationTimestamp,
+    phase: status.phase,
+    ...(deletionTimestamp && {
+      deletedAt: new Date(deletionTimestamp.getTime() - deletionGracePeriodSeconds * 1000),
+    }),
+    ...fromConditions(read.data),
+    ...(status.reason !== undefined && { reason: status.reason }),
+    ...(status.message !== undefined && { message: status.message }),
+    containers: containersOf(read.data),
+  };
+}
+
+function fromConditions({
+  metadata,
+  status,
+}: RawPod): Pick<PodView, 'disrupted' | 'scheduledAt' | 'unschedulable'> {
+  const find = (type: string, value: string) =>
+    status.conditions.find((condition) => condition.type === type && condition.status === value);
+  const disrupted = find('DisruptionTarget', 'True');
+  const scheduled = find('PodScheduled', 'True');
+  const unschedulable = find('PodScheduled', 'False');
+  const created = metadata.creationTimestamp;
+  return {
+    ...(disrupted && {
+      disrupted: {
+        at: disrupted.lastTransitionTime ?? created,
+        message: disrupted.message || disrupted.reason,
+      },
+    }),
+    ...(scheduled && { scheduledAt: scheduled.lastTransitionTime ?? created }),
+    ...(unschedulable && { unschedulable: unschedulable.message || unschedulable.reason }),
+  };
+}
+
+function containersOf({ metadata, spec, status }: RawPod): ContainerView[] {
+  const sidecars = new Set(
+    spec.initContainers.filter(({ restartPolicy }) => restartPolicy === 'Always').map(({ name }) => name),
+  );
+  const created = metadata.creationTimestamp;
+  return [
+    ...status.containerStatuses.map(({ name, state }) => ({
+      name,
+      role: 'main' as const,
+      state: stateOf(state, created),
+    })),
+    ...status.initContainerStatuses.map(({ name, state }) => ({
+      name,
+      role: sidecars.has(name) ? ('sidecar' as const) : ('init' as const),
+      state: stateOf(state, created),
+    })),
+  ];
+}
+
+type RawState = z.output<typeof Statuses>[number]['state'];
+
+function stateOf({ running, terminated, waiting }: RawState, created: Date): ContainerState {
+  if (running) return { kind: 'running', since: running.startedAt };
+  if (!terminated) return { kind: 'waiting', reason: waiting?.reason ?? '', message: waiting?.message ?? '' };
+  const { exitCode, reason, message, startedAt, finishedAt } = terminated;
+  const ended = finishedAt ?? created;
+  return {
+    kind: 'ended',
+    exitCode,
+    reason,
+    startedAt: startedAt ?? ended,
+    finishedAt: ended,
+    said: tail(message),
+  };
+}
+
+/** The Job controller's complaint that it cannot make a Pod, read off an Event. */
+export interface FailedCreate {
+  readonly namespace: string;
+  readonly jobName: string;
+  readonly jobUid: string;
+  readonly message: string;
+  readonly at: Date;
+}
+
+const Event = z.object({
+  metadata: z.object({ namespace: z.string(), creationTimestamp: Time }),
+  involvedObject: z.object({ kind: z.literal('Job'), name: z.string(), uid: z.string() }),
+  reason: z.literal('FailedCreate'),
+  message: Text,
+  lastTimestamp: Time.nullish(),
+});
+
+/**
+ * Reads an Event of a Job.
+ *
+ * @throws {PostsyncError} `OBJECT_INVALID` when it is not a FailedCreate on a Job
+ */
+export function readFailedCreate(object: unknown): FailedCreate {
+  const read = Event.safeParse(object);
+  if (!read.success) {
+    throw new PostsyncError('OBJECT_INVALID', 'an Event is not a FailedCreate on a Job', {
+      cause: read.error,
+    });
+  }
+  const { metadata, involvedObject, message, lastTimestamp } = read.data;
+  return {
+    namespace: metadata.namespace,
+    jobName: involvedObject.name,
+    jobUid: involvedObject.uid,
+    message: message.replace(/^Error creating: /, ''),
+    at: lastTimestamp ?? metadata.creationTimestamp,
+  };
+}

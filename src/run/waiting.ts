@@ -1,0 +1,73 @@
+import type { Reason } from '../decide/model.ts';
+import type { JobView } from './job-view.ts';
+import type { ContainerView, FailedCreate, PodView } from './pod-view.ts';
+
+/** What keeps a Job's container from running. */
+export interface Waiting {
+  readonly since: Date;
+  readonly reason: Reason;
+  readonly message: string;
+  /** Nothing in the cluster will change it by itself: a wrong image name, a Secret that is not there. */
+  readonly fatal: boolean;
+}
+
+/** The kubelet's reasons (pkg/kubelet/images/types.go, kubelet/container/sync_result.go). */
+const FATAL: Readonly<Record<string, Reason>> = {
+  ErrImagePull: 'ImagePullFailed',
+  ImagePullBackOff: 'ImagePullFailed',
+  ErrImageNeverPull: 'ImagePullFailed',
+  InvalidImageName: 'ImagePullFailed',
+  ImageInspectError: 'ImagePullFailed',
+  RegistryUnavailable: 'ImagePullFailed',
+  SignatureValidationFailed: 'ImagePullFailed',
+  CreateContainerConfigError: 'ConfigError',
+  CreateContainerError: 'ConfigError',
+  RunContainerError: 'ConfigError',
+};
+
+/** Says why no container of a Job has run yet. */
+export function waitingFor(job: JobView, pod: PodView | undefined, events: readonly FailedCreate[]): Waiting {
+  const since = job.startTime ?? job.createdAt;
+  if (!pod) return { since, ...withoutPod(job, events), fatal: false };
+  if (pod.unschedulable !== undefined) {
+    return { since, reason: 'Unschedulable', message: pod.unschedulable, fatal: false };
+  }
+  const stuck = pod.containers.find(({ state }) => state.kind === 'waiting' && FATAL[state.reason]);
+  if (stuck) return { ...stuckBy(stuck), since: later(since, pod.scheduledAt) };
+  return { since, reason: 'StartTimedOut', message: progress(pod), fatal: false };
+}
+
+function withoutPod(
+  { uid, suspended }: JobView,
+  events: readonly FailedCreate[],
+): Pick<Waiting, 'reason' | 'message'> {
+  const refused = events
+    .filter(({ jobUid }) => jobUid === uid)
+    .toSorted((a, b) => b.at.getTime() - a.at.getTime())[0];
+  if (refused) return { reason: 'PodRefused', message: `its Pod cannot be created: ${refused.message}` };
+  if (suspended) return { reason: 'Unschedulable', message: 'its Job is suspended' };
+  return { reason: 'StartTimedOut', message: 'its Pod is not created yet' };
+}
+
+function stuckBy({ name, state }: ContainerView): Pick<Waiting, 'reason' | 'message' | 'fatal'> {
+  const { reason, message } = state.kind === 'waiting' ? state : { reason: '', message: '' };
+  const more = message === '' ? '' : `: ${message}`;
+  return {
+    reason: FATAL[reason] ?? 'StartTimedOut',
+    message: `container ${name}: ${reason}${more}`,
+    fatal: true,
+  };
+}
+
+/** What a Pod without a mistake is busy with. */
+function progress({ containers }: PodView): string {
+  const initializing = containers.find(({ role, state }) => role === 'init' && state.kind === 'running');
+  if (initializing) return `init container ${initializing.name} is still running`;
+  const waiting = containers.find(({ state }) => state.kind === 'waiting' && state.reason !== '');
+  if (waiting?.state.kind === 'waiting') return `container ${waiting.name}: ${waiting.state.reason}`;
+  return 'its Pod is not started yet';
+}
+
+function later(a: Date, b: Date | undefined): Date {
+  return b && b > a ? b : a;
+}
