@@ -154,6 +154,7 @@ describe('the service may do what it does, and no more', () => {
     for (const key of [
       'evilpostsync.dev/a',
       'postsyncxdev/a',
+      'postsyn.dev/a',
       'reconcile.fluxcd.io/forceAt',
       'x/postsync.dev/',
     ]) {
