@@ -4,6 +4,12 @@ export type ErrorCode =
   | 'OBJECT_INVALID'
   /** A Job of a run's name is there, and it is not the one that postsync would have created. */
   | 'JOB_CONFLICT'
+  /** A request names a HelmRelease that is not there. */
+  | 'RELEASE_NOT_FOUND'
+  /** A request names a test that the release does not ask for. */
+  | 'TEST_NOT_FOUND'
+  /** A request finds nothing deployed, another deployment than it names, or no test. */
+  | 'NOTHING_TO_TEST'
   /** 404 of the Kubernetes API. */
   | 'API_NOT_FOUND'
   /** 409 AlreadyExists: the name is taken. */

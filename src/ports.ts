@@ -5,6 +5,7 @@ import type {
   Outcome,
   Ref,
   Release,
+  Result,
   Revision,
   Run,
   Test,
@@ -89,7 +90,7 @@ export interface Jobs {
   /** Ends a Job and its Pods; the Job stays, for people to look at. */
   stop(job: KnownJob): Promise<void>;
   /** Lets Kubernetes remove the Job after a while. */
-  seal(job: KnownJob, test: Test | undefined): Promise<void>;
+  seal(job: KnownJob): Promise<void>;
 }
 
 /** What was found out about a SyncTest. */
@@ -106,4 +107,56 @@ export interface TestChecks {
   /** Asks the API server whether it would take the test's Job. @returns its words when it would not */
   dryRun(syncTest: SyncTest): Promise<string | undefined>;
   writeFinding(ref: Ref, finding: TestFinding): Promise<void>;
+}
+
+/** A person's, or a pipeline's, wish for a run. */
+export interface Asked {
+  /** Names of tests; absent: all that the release asks for. */
+  readonly tests?: readonly string[];
+  readonly reason?: string;
+  /** Who asks, as Kubernetes knows them. */
+  readonly by: string;
+  /** The Idempotency-Key: the same again creates nothing. */
+  readonly key?: string;
+}
+
+/** A person's decision about a deployment, instead of a test's. */
+export interface Decided {
+  readonly test?: string;
+  readonly verdict: 'passed' | 'failed';
+  readonly reason: string;
+  readonly by: string;
+  /** The digest it is about; absent: what is deployed now. */
+  readonly digest?: string;
+  readonly key?: string;
+}
+
+/** What stands on a release, read live. */
+export interface ReleaseVerdict {
+  readonly result?: Result;
+  /** The digest that `result` is about. */
+  readonly digest?: string;
+  /** Whether `result` is about what is deployed, and the release stands still. */
+  readonly isCurrent: boolean;
+  readonly deployed?: Pick<Revision, 'digest' | 'version' | 'chartVersion'> & {
+    readonly appVersion?: string;
+  };
+  /** One line a test. */
+  readonly tests: Readonly<Record<string, string>>;
+}
+
+/** What people ask for over HTTP. */
+export interface Requests {
+  /**
+   * Creates a manual run for each test.
+   *
+   * @returns the names of the SyncTestRuns
+   * @throws {PostsyncError} `RELEASE_NOT_FOUND`, `TEST_NOT_FOUND`, `NOTHING_TO_TEST`: no test is asked for, or nothing
+   *   is deployed
+   */
+  run(release: Ref, asked: Asked): Promise<readonly string[]>;
+  /** Records a decision as ended runs. Throws as `run`, and `NOTHING_TO_TEST` when another digest is deployed. */
+  override(release: Ref, decided: Decided): Promise<readonly string[]>;
+  /** @returns `undefined`: there is no such release */
+  verdict(release: Ref): Promise<ReleaseVerdict | undefined>;
 }

@@ -42,9 +42,9 @@ export type Reason =
   | 'Disrupted'
   | 'PodDeleted'
   | 'JobLost'
+  | 'JobConflict'
   // inconclusive, not tried again
   | 'JobRefused'
-  | 'JobConflict'
   | 'Superseded'
   | 'Aborted'
   | 'ReleaseGone'

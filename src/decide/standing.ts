@@ -16,7 +16,6 @@ export interface Standing {
 const NOT_RETRIED: ReadonlySet<Reason> = new Set<Reason>([
   'Overridden',
   'JobRefused',
-  'JobConflict',
   'Superseded',
   'Aborted',
   'ReleaseGone',

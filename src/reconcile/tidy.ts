@@ -21,7 +21,7 @@ async function tidyJob(deps: Deps, ref: Ref, job: KnownJob): Promise<void> {
   if (run?.outcome && release && release.uid === run.releaseUid) {
     await records.tellVerdict(release, run, run.outcome);
   }
-  await jobs.seal(job, run && testOf(deps, run));
+  await jobs.seal(job);
 }
 
 /** The run of a Job, if it is still there: only a live read may say that it is not. */

@@ -1,0 +1,106 @@
+import { runName } from '../decide/identity.ts';
+import { KEYS, LINES } from '../decide/keys.ts';
+import { keyOf, type Ref, type Release, type Result, type Revision, type Test } from '../decide/model.ts';
+import { restOf } from '../decide/rest.ts';
+import { isOf, nextAttempt } from '../decide/standing.ts';
+import { PostsyncError } from '../errors.ts';
+import type { NewRun, ReleaseVerdict, Requests } from '../ports.ts';
+import type { Deps } from './reconcile.ts';
+import { observe } from './world.ts';
+
+/** Serves what people ask for over HTTP. Any replica may: it only creates runs, and the active one starts them. */
+export function createRequests(deps: Pick<Deps, 'world' | 'jobs' | 'records' | 'policy' | 'now'>): Requests {
+  const { world, jobs, records, policy, now } = deps;
+
+  /** The deployed revision and the tests that are meant. */
+  async function prepare(ref: Ref, tests: readonly string[] | undefined) {
+    const release = await records.readRelease(ref);
+    if (!release) throw new PostsyncError('RELEASE_NOT_FOUND', `there is no HelmRelease ${keyOf(ref)}`);
+    const observed = observe(world, jobs, ref, { policy, now: now() });
+    const wanted = observed?.selection.wanted.map(({ test }) => test) ?? [];
+    const meant = tests ? tests.map((name) => named(name, wanted, release)) : wanted;
+    if (meant.length === 0) {
+      throw new PostsyncError('NOTHING_TO_TEST', `no test asks for ${keyOf(ref)}, nor is one named on it`);
+    }
+    if (release.revision?.status !== 'deployed') {
+      throw new PostsyncError('NOTHING_TO_TEST', `nothing of ${keyOf(ref)} is deployed now`);
+    }
+    return { release, revision: release.revision, meant };
+  }
+
+  /** Creates a run; the same key has the same name, so that asking again changes nothing. */
+  async function create(
+    given: Pick<NewRun, 'release' | 'revision' | 'test' | 'cause' | 'requestedBy' | 'reason' | 'verdict'>,
+    key: string | undefined,
+  ): Promise<string> {
+    const { release, revision, test } = given;
+    const runs = world.runs.in(keyOf(release.ref));
+    const known = runs.filter((run) => isOf(run, test) && run.digest === revision.digest);
+    const attempt = nextAttempt(known);
+    const name = runName({ name: release.ref.name, uid: release.uid }, revision, test, key ?? attempt);
+    const request = release.annotations[KEYS.requestedAt] ?? key;
+    await records.createRun({ ...given, name, attempt, request });
+    return name;
+  }
+
+  return {
+    async run(ref, { tests, reason, by, key }) {
+      const { release, revision, meant } = await prepare(ref, tests);
+      const cause = 'manual';
+      return Promise.all(
+        meant.map((test) => create({ release, revision, test, cause, requestedBy: by, reason }, key)),
+      );
+    },
+    async override(ref, { test, verdict, reason, by, digest, key }) {
+      const { release, revision, meant } = await prepare(ref, test === undefined ? undefined : [test]);
+      if (digest !== undefined && digest !== revision.digest) {
+        throw new PostsyncError(
+          'NOTHING_TO_TEST',
+          `${digest} is not deployed any more: ${revision.digest} is`,
+        );
+      }
+      const cause = 'override';
+      return Promise.all(
+        meant.map((one) =>
+          create({ release, revision, test: one, cause, requestedBy: by, reason, verdict }, key),
+        ),
+      );
+    },
+    async verdict(ref) {
+      const release = await records.readRelease(ref);
+      return release && verdictOf(release);
+    },
+  };
+}
+
+function named(name: string, wanted: readonly Test[], { ref }: Release): Test {
+  const found = wanted.find(
+    (test) => test.ref.name === name || `${test.ref.namespace}.${test.ref.name}` === name,
+  );
+  if (found) return found;
+  const names = wanted.map((test) => test.ref.name).join(', ') || 'none';
+  throw new PostsyncError('TEST_NOT_FOUND', `${keyOf(ref)} has no test ${name}; its tests are: ${names}`);
+}
+
+function verdictOf(release: Release): ReleaseVerdict {
+  const { annotations, revision } = release;
+  const result = annotations[KEYS.result] as Result | undefined;
+  const digest = annotations[KEYS.digest];
+  const lines = Object.entries(annotations).filter(([key]) => key.startsWith(LINES));
+  return {
+    ...(result !== undefined && { result }),
+    ...(digest !== undefined && { digest }),
+    isCurrent: digest !== undefined && digest === revision?.digest && typeof restOf(release) !== 'string',
+    ...(revision && { deployed: shown(revision) }),
+    tests: Object.fromEntries(lines.map(([key, line]) => [key.slice(LINES.length), line])),
+  };
+}
+
+function shown({
+  digest,
+  version,
+  chartVersion,
+  appVersion,
+}: Revision): NonNullable<ReleaseVerdict['deployed']> {
+  return { digest, version, chartVersion, ...(appVersion !== undefined && { appVersion }) };
+}

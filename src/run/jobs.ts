@@ -1,0 +1,111 @@
+import { keyOf, type Release, type Run } from '../decide/model.ts';
+import { isCode, PostsyncError } from '../errors.ts';
+import type { Kubernetes } from '../kubernetes.ts';
+import { logUrl } from '../log-url.ts';
+import type { Jobs, KnownJob } from '../ports.ts';
+import type { Table } from '../table.ts';
+import { createJob, sealJob, stopJob } from './job.ts';
+import { jobStateOf } from './job-state.ts';
+import { type JobSettings, jobFor } from './job-template.ts';
+import type { JobView } from './job-view.ts';
+import type { FailedCreate, PodView } from './pod-view.ts';
+
+/** What is known of our Jobs: they are grouped by release, Pods and complaints by the Job's uid. */
+export interface JobTables {
+  readonly jobs: Table<JobView>;
+  readonly pods: Table<PodView>;
+  readonly complaints: Table<FailedCreate>;
+}
+
+export interface JobsOptions {
+  readonly settings: JobSettings;
+  /** Where a run's log can be read, see log-url.ts. */
+  readonly logUrlTemplate?: string | undefined;
+}
+
+/** Runs tests as Jobs, and remembers what the API server answered. */
+export function createJobs(kubernetes: Kubernetes, tables: JobTables, options: JobsOptions): Jobs {
+  const { jobs, pods, complaints } = tables;
+  const { settings, logUrlTemplate } = options;
+
+  const jobOf = (run: Run) => jobs.in(releaseKey(run)).find(({ runUid }) => runUid === run.uid);
+
+  function urlOf(job: JobView, run: Run): string | undefined {
+    if (logUrlTemplate === undefined) return undefined;
+    return logUrl(logUrlTemplate, {
+      cluster: settings.clusterName,
+      namespace: job.namespace,
+      job: job.name,
+      run: run.ref.name,
+      release: run.release,
+      test: run.test.name,
+    });
+  }
+
+  async function readJob(ref: {
+    readonly namespace: string;
+    readonly name: string;
+  }): Promise<JobView | undefined> {
+    try {
+      return jobs.upsert(await kubernetes.get({ resource: 'jobs', ...ref }));
+    } catch (error) {
+      if (!isCode(error, 'API_NOT_FOUND')) throw error;
+      jobs.remove({ metadata: ref });
+      return undefined;
+    }
+  }
+
+  /** A Job that is gone, or is another one by now, needs nothing. */
+  async function change({ namespace, name }: KnownJob, changed: Promise<unknown>): Promise<void> {
+    try {
+      jobs.upsert(await changed);
+    } catch (error) {
+      if (!isCode(error, 'API_NOT_FOUND', 'API_CONFLICT')) throw error;
+      jobs.remove({ metadata: { namespace, name } });
+    }
+  }
+
+  return {
+    stateOf(run, now) {
+      const job = jobOf(run);
+      return job && jobStateOf(job, pods.in(job.uid), complaints.in(job.uid), now);
+    },
+    async start(run: Run, syncTest, release: Release) {
+      const wanted = jobFor({ run, syncTest, release, settings });
+      const job = jobs.upsert(await createJob(kubernetes, wanted));
+      if (!job) throw new PostsyncError('OBJECT_INVALID', `the Job ${run.ref.name} cannot be read`);
+      return { job, url: urlOf(job, run) };
+    },
+    async refresh(run) {
+      const ref = run.job ?? jobOf(run);
+      const job = ref && (await readJob(ref));
+      if (!job) return;
+      const { items } = (await kubernetes.list(
+        { resource: 'pods', namespace: job.namespace },
+        { labelSelector: `batch.kubernetes.io/job-name=${job.name}` },
+      )) as { items: readonly unknown[] };
+      for (const item of items) pods.upsert(item);
+    },
+    of: (release) => jobs.in(keyOf(release)).map(knownJob),
+    stop: (job) => change(job, stopJob(kubernetes, job)),
+    seal: (job) => change(job, sealJob(kubernetes, job, jobs.get(keyOf(job))?.limits.ttlSeconds)),
+  };
+}
+
+/** The stop is an `activeDeadlineSeconds` that no test has. */
+function knownJob({ namespace, name, uid, runUid, runName, runNamespace, ...job }: JobView): KnownJob {
+  return {
+    namespace,
+    name,
+    uid,
+    runUid,
+    run: { namespace: runNamespace, name: runName },
+    isFinished: job.finished,
+    isStopping: job.activeDeadlineSeconds === 1,
+    isSealed: job.sealed,
+  };
+}
+
+function releaseKey(run: Run): string {
+  return keyOf({ namespace: run.ref.namespace, name: run.release });
+}

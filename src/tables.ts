@@ -1,0 +1,156 @@
+import { z } from 'zod';
+import { KEYS } from './decide/keys.ts';
+import { keyOf, type Ref, type Release, type Run } from './decide/model.ts';
+import { PostsyncError } from './errors.ts';
+import type { Kubernetes, Query, Resource } from './kubernetes.ts';
+import type { Logger } from './log.ts';
+import { follow } from './receive/watch.ts';
+import { type NamespaceLabels, releaseKeyOf, type World } from './reconcile/world.ts';
+import { readRelease, readRun } from './record/objects.ts';
+import { readJob } from './run/job-view.ts';
+import type { JobTables } from './run/jobs.ts';
+import { OURS } from './run/labels.ts';
+import { type FailedCreate, readFailedCreate, readPod } from './run/pod-view.ts';
+import { httpTest, readSyncTest, type SyncTest } from './sync-test.ts';
+import { createTable, type Table, type TableOptions } from './table.ts';
+
+/** Everything postsync knows of the cluster, kept by watching it. */
+export type Tables = World & JobTables;
+
+export interface TablesOptions {
+  readonly log: Logger;
+  readonly testsNamespace: string | undefined;
+  /** A release, or something of it, changed. */
+  readonly onRelease: (release: Ref) => void;
+  /** A SyncTest changed, or a release that it may select. */
+  readonly onTest: (test: Ref) => void;
+  readonly onRunGone: (run: Run) => void;
+}
+
+export function createTables(options: TablesOptions): Tables {
+  const { log, testsNamespace, onRelease, onTest, onRunGone } = options;
+  const onUnreadable = (err: unknown, name: string) => log.warn({ err, object: name }, 'object not readable');
+  const table = <T>(given: Omit<TableOptions<T>, 'onUnreadable'>) =>
+    createTable<T>({ ...given, onUnreadable });
+
+  const releases: Table<Release> = table({
+    read: readRelease,
+    groupOf: ({ ref }) => ref.namespace,
+    onChange(release, previous) {
+      const { ref } = (release ?? previous) as Release;
+      onRelease(ref);
+      if (!release || !previous || isSelectedAnew(release, previous))
+        testsReaching(ref.namespace).forEach(onTest);
+    },
+  });
+  const tests: Table<SyncTest> = table({
+    read: readSyncTest,
+    groupOf: ({ test }) => test.ref.namespace,
+    onChange(syncTest, previous) {
+      const { ref } = ((syncTest ?? previous) as SyncTest).test;
+      onTest(ref);
+      const reach = ref.namespace === testsNamespace ? releases.values() : releases.in(ref.namespace);
+      for (const release of reach) onRelease(release.ref);
+    },
+  });
+  const runs: Table<Run> = table({
+    read: readRun,
+    groupOf: releaseKeyOf,
+    onChange(run, previous) {
+      const { ref, release } = (run ?? previous) as Run;
+      onRelease({ namespace: ref.namespace, name: release });
+      if (!run) onRunGone(previous as Run);
+    },
+  });
+  const namespaces: Table<NamespaceLabels> = table({
+    read: readNamespace,
+    groupOf: () => '',
+    onChange(namespace, previous) {
+      for (const { ref } of releases.in(((namespace ?? previous) as NamespaceLabels).name)) onRelease(ref);
+    },
+  });
+  const jobs: JobTables['jobs'] = table({
+    read: readJob,
+    groupOf: ({ release }) => keyOf(release),
+    onChange: (job, previous) => onRelease((job ?? previous)?.release as Ref),
+  });
+  const onPart = (part: { namespace: string; jobName: string } | undefined) => {
+    const release = part && jobs.get(`${part.namespace}/${part.jobName}`)?.release;
+    if (release) onRelease(release);
+  };
+  const pods: JobTables['pods'] = table({
+    read: readPod,
+    groupOf: ({ jobUid }) => jobUid,
+    onChange: (pod, previous) => onPart(pod ?? previous),
+  });
+  const complaints: JobTables['complaints'] = table({
+    read: readComplaint,
+    groupOf: ({ jobUid }) => jobUid,
+    onChange: (complaint, previous) => onPart(complaint ?? previous),
+  });
+
+  function testsReaching(namespace: string): Ref[] {
+    const shared =
+      testsNamespace === undefined || testsNamespace === namespace ? [] : tests.in(testsNamespace);
+    return [...tests.in(namespace), ...shared].map(({ test }) => test.ref);
+  }
+  const builtIn = (release: Release) =>
+    release.annotations[KEYS.http] === undefined ? [] : [httpTest(release)];
+  return { releases, tests, runs, namespaces, jobs, pods, complaints, builtIn };
+}
+
+export interface FollowAllOptions {
+  readonly signal: AbortSignal;
+  readonly resyncMs: number;
+  readonly testsNamespace: string | undefined;
+  readonly log: Logger;
+}
+
+/** Watches everything that the tables keep, until the signal aborts. @returns when all of it was listed once */
+export function followAll(kubernetes: Kubernetes, tables: Tables, options: FollowAllOptions): Promise<void> {
+  const { signal, resyncMs, testsNamespace, log } = options;
+  const followOne = <T>(resource: Resource, table: Table<T>, query: Query = {}) =>
+    new Promise<void>((resolve) => {
+      const onTrouble = (err: unknown, delayMs: number) =>
+        log.warn({ err, resource, delayMs: Math.round(delayMs) }, 'watch interrupted');
+      void follow(
+        kubernetes,
+        { target: { resource }, query, sink: table },
+        { signal, resyncMs, onSynced: resolve, onTrouble },
+      );
+    });
+  const complaints = { fieldSelector: 'involvedObject.kind=Job,reason=FailedCreate' };
+  return Promise.all([
+    followOne('helmreleases', tables.releases),
+    followOne('synctests', tables.tests),
+    followOne('synctestruns', tables.runs),
+    followOne('jobs', tables.jobs, { labelSelector: OURS }),
+    followOne('pods', tables.pods, { labelSelector: OURS }),
+    followOne('events', tables.complaints, complaints),
+    ...(testsNamespace === undefined ? [] : [followOne('namespaces', tables.namespaces)]),
+  ]).then(() => undefined);
+}
+
+/** Whether another set of tests may ask for a release than before. */
+function isSelectedAnew(release: Release, previous: Release): boolean {
+  if (release.annotations[KEYS.tests] !== previous.annotations[KEYS.tests]) return true;
+  const labels = Object.entries(release.labels);
+  const changed = labels.some(([key, value]) => key !== KEYS.result && previous.labels[key] !== value);
+  return (
+    changed || Object.keys(previous.labels).some((key) => key !== KEYS.result && !(key in release.labels))
+  );
+}
+
+const Namespace = z.object({
+  metadata: z.object({ name: z.string(), labels: z.record(z.string(), z.string()).prefault({}) }),
+});
+
+function readNamespace(object: unknown): NamespaceLabels {
+  return Namespace.parse(object).metadata;
+}
+
+function readComplaint(object: unknown): FailedCreate {
+  const complaint = readFailedCreate(object);
+  if (complaint) return complaint;
+  throw new PostsyncError('OBJECT_INVALID', 'an Event is not a FailedCreate of a Job');
+}

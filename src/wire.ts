@@ -1,0 +1,178 @@
+import type { Config } from './config.ts';
+import { keyOf, type Policy, type Ref, type Release, type Run } from './decide/model.ts';
+import { isCode, PostsyncError } from './errors.ts';
+import type { Kubernetes } from './kubernetes.ts';
+import type { Logger } from './log.ts';
+import type { Metrics } from './metrics.ts';
+import type { Jobs, Records, Requests } from './ports.ts';
+import { createAdmission } from './reconcile/admission.ts';
+import { createTestCheck } from './reconcile/check-test.ts';
+import { createQueue, type Queue } from './reconcile/queue.ts';
+import { type Deps, reconcile } from './reconcile/reconcile.ts';
+import { createRequests } from './reconcile/requests.ts';
+import { syncTestOf, type World } from './reconcile/world.ts';
+import { createRecords } from './record/records.ts';
+import { writeFinding } from './record/tests.ts';
+import { dryRun } from './run/job.ts';
+import { type JobDefaults, jobFor } from './run/job-template.ts';
+import { createJobs } from './run/jobs.ts';
+import { createTables, type Tables } from './tables.ts';
+
+export interface WireOptions {
+  readonly config: Config;
+  readonly kubernetes: Kubernetes;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Whether this replica may create things. */
+  readonly isActive: () => boolean;
+}
+
+export interface Wired {
+  readonly queue: Queue;
+  readonly tables: Tables;
+  readonly requests: Requests;
+  /** Something was heard of a release: look at it. */
+  readonly onRelease: (release: Ref) => void;
+}
+
+/** Joins the folders: what is seen goes into tables, a change of a table into the queue, and a look acts on both. */
+export function wire({ config, kubernetes, log, metrics, isActive }: WireOptions): Wired {
+  const policy: Policy = {
+    retryBackoffMs: config.retryBackoffMs,
+    ...(config.testsNamespace !== undefined && { testsNamespace: config.testsNamespace }),
+  };
+  const queue = createQueue({ look: (key) => look(key), parallel: config.parallelLooks, onFailure });
+  const onRelease = (release: Ref) => queue.add(`release:${keyOf(release)}`);
+  const onTest = (test: Ref) => queue.add(`test:${keyOf(test)}`);
+  const onRunGone = (run: Run) => admission.leave(run);
+  const tables = createTables({ log, onRelease, onTest, onRunGone, testsNamespace: config.testsNamespace });
+  const admission = createAdmission({ maxRuns: config.maxRuns, now: () => new Date(), onRoom: onRelease });
+
+  const settings = {
+    image: config.image,
+    clusterName: config.clusterName,
+    jobDefaults: (config.jobDefaults ?? {}) as JobDefaults,
+  };
+  const records: Records = createRecords(kubernetes, tables);
+  const jobs: Jobs = createJobs(kubernetes, tables, { settings, logUrlTemplate: config.logUrlTemplate });
+  const world: World = tables;
+  const deps: Deps = {
+    world,
+    records,
+    jobs,
+    admission,
+    policy,
+    log,
+    now: () => new Date(),
+    assertActive() {
+      if (!isActive()) throw new PostsyncError('API_UNAVAILABLE', 'another replica is active now');
+    },
+    onVerdict(run, { verdict, reason, finishedAt }) {
+      const seconds = run.startedAt && (finishedAt.getTime() - run.startedAt.getTime()) / 1000;
+      const kind = kindOf(world, run);
+      metrics.run({ kind, verdict, reason, ...(seconds !== undefined && { seconds }) });
+    },
+    onResult: metrics.releaseResult,
+  };
+  const checkTest = createTestCheck(
+    world,
+    {
+      dryRun: (syncTest) => dryRun(kubernetes, jobFor({ ...sample(syncTest.test.ref), syncTest, settings })),
+      async writeFinding(ref, finding) {
+        tables.tests.upsert(await writeFinding(kubernetes, ref, finding));
+      },
+    },
+    policy,
+  );
+
+  async function look(key: string): Promise<Date | undefined> {
+    const [kind, namespace = '', name = ''] = key.split(/[:/]/);
+    if (kind === 'test') return checkTest({ namespace, name });
+    const began = performance.now();
+    let result: 'ok' | 'conflict' | 'error' = 'error';
+    try {
+      const wakeAt = await reconcile(deps, { namespace, name });
+      result = 'ok';
+      return wakeAt;
+    } catch (error) {
+      if (isCode(error, 'API_CONFLICT')) result = 'conflict';
+      throw error;
+    } finally {
+      metrics.look(result, (performance.now() - began) / 1000);
+    }
+  }
+
+  function onFailure(failure: { key: string; error: unknown; attempt: number; delayMs: number }): void {
+    const { key, error: err, attempt, delayMs } = failure;
+    log.warn({ err, key, attempt, delayMs: Math.round(delayMs) }, 'look failed');
+  }
+
+  metrics.gauges({
+    leaseHeld: isActive,
+    runs: () => ({ waiting: admission.waiting, running: admission.running }),
+    oldestUndecidedAt: () => oldestUndecided(tables.releases.values()),
+  });
+  return { queue, tables, requests: createRequests(deps), onRelease };
+}
+
+function kindOf(world: World, run: Run): string {
+  const release = world.releases.get(keyOf({ namespace: run.ref.namespace, name: run.release }));
+  return (release && syncTestOf(world, run, release)?.body.kind) ?? 'none';
+}
+
+function oldestUndecided(releases: Iterable<Release>): Date | undefined {
+  let oldest: Date | undefined;
+  for (const { annotations, revision } of releases) {
+    const result = annotations['postsync.dev/result'];
+    if (!revision || (result !== 'pending' && result !== 'running')) continue;
+    if (!oldest || revision.deployedAt < oldest) oldest = revision.deployedAt;
+  }
+  return oldest;
+}
+
+/** A run and a release such as a test might have, for asking the API server whether it would take its Job. */
+function sample({ namespace, name }: Ref): { run: Run; release: Release } {
+  const at = new Date(0);
+  const ref = { namespace, name: 'postsync-dry-run' };
+  const revision = {
+    digest: 'sha256:0',
+    version: 1,
+    status: 'deployed',
+    action: 'install',
+    helmRelease: 'sample',
+    targetNamespace: namespace,
+    chart: 'sample',
+    chartVersion: '1.0.0',
+    deployedAt: at,
+  } as const;
+  const release: Release = {
+    ref,
+    uid: '00000000-0000-0000-0000-000000000000',
+    resourceVersion: '0',
+    generation: 1,
+    deleting: false,
+    annotations: {},
+    labels: {},
+    suspended: false,
+    remote: false,
+    unawaited: false,
+    observedGeneration: 1,
+    conditions: {},
+    revision,
+    workloads: [],
+  };
+  const run: Run = {
+    ref: { namespace, name: `${name}-dry-run` },
+    uid: release.uid,
+    resourceVersion: '0',
+    createdAt: at,
+    ours: true,
+    release: ref.name,
+    test: { namespace, name },
+    testKind: 'SyncTest',
+    attempt: 1,
+    cause: 'install',
+    abort: false,
+  };
+  return { run, release };
+}
