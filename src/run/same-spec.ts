@@ -1,37 +1,43 @@
 /** Fields whose values are quantities, which the API server writes in its own way: `1000m` comes back as `1`. */
 const QUANTITIES: ReadonlySet<string> = new Set(['requests', 'limits', 'sizeLimit']);
 
+/** Fields that the API server leaves out where they are 0 or false; elsewhere it tells those from nothing. */
+const OMITTED: ReadonlySet<string> = new Set([
+  'hostIPC',
+  'hostNetwork',
+  'hostPID',
+  'hostPort',
+  'initialDelaySeconds',
+  'readOnly',
+  'stdin',
+  'stdinOnce',
+  'tty',
+]);
+
 /**
  * Whether an object of the API server's is the one that we sent: every field of ours is there and equal, lists
  * are as long as ours. It may have more fields, which are the server's defaults.
  */
 export function isSameSpec(ours: unknown, theirs: unknown, inQuantities = false): boolean {
-  if (isEmpty(ours) && (theirs === undefined || theirs === null)) return true;
   if (Array.isArray(ours)) {
-    return (
-      Array.isArray(theirs) &&
-      theirs.length === ours.length &&
-      ours.every((value, at) => isSameSpec(value, theirs[at]))
-    );
+    const items: readonly unknown[] = Array.isArray(theirs) ? theirs : [];
+    return items.length === ours.length && ours.every((value, at) => isSameSpec(value, items[at]));
   }
   if (typeof ours === 'object' && ours !== null) {
-    if (typeof theirs !== 'object' || theirs === null || Array.isArray(theirs)) return false;
-    const fields = theirs as Readonly<Record<string, unknown>>;
-    return Object.entries(ours).every(([key, value]) =>
-      isSameSpec(
-        value,
-        Object.hasOwn(fields, key) ? fields[key] : undefined,
-        inQuantities || QUANTITIES.has(key),
-      ),
-    );
+    const fields = new Map(Object.entries(typeof theirs === 'object' && theirs !== null ? theirs : {}));
+    return Object.entries(ours).every(([key, value]) => {
+      if (!fields.has(key)) return isLeftOut(key, value);
+      return isSameSpec(value, fields.get(key), inQuantities || QUANTITIES.has(key));
+    });
   }
   return ours === theirs || (inQuantities && isSameQuantity(ours, theirs));
 }
 
-/** The API server leaves out what is empty or has the zero value of its type. */
-function isEmpty(value: unknown): boolean {
-  if (typeof value === 'object' && value !== null) return Object.values(value).every(isEmpty);
-  return value === undefined || value === null || value === '' || value === 0 || value === false;
+/** Whether the API server does not keep such a field. */
+function isLeftOut(key: string, value: unknown): boolean {
+  if (typeof value === 'object' && value !== null) return Object.keys(value).length === 0;
+  if (value === 0 || value === false) return OMITTED.has(key);
+  return value === undefined || value === null || value === '';
 }
 
 const SUFFIXES: Readonly<Record<string, number>> = {
