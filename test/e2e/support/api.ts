@@ -17,11 +17,16 @@ export interface Api {
   apply(object: Manifest): Promise<void>;
   /** A merge patch, as `manager`. */
   patch(kind: Kind, key: Key, body: object, manager?: string): Promise<void>;
+  /** A merge patch or a JSON patch of what a path names. */
+  mergePatch(path: string, body: object): Promise<void>;
+  jsonPatch(path: string, body: readonly object[]): Promise<void>;
   /** Deletes in the background; no error when it is gone. */
   remove(kind: Kind, namespace: string, name: string): Promise<void>;
   removeAll(kind: Kind, namespace: string, query?: Query): Promise<void>;
   /** Any other call; throws an {@link ApiError} for an answer of 400 and more. */
   call(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: object): Promise<unknown>;
+  /** What a path says, when that is not JSON: a log, metrics. */
+  text(path: string): Promise<string>;
   watch<K extends Kind>(kind: K, resourceVersion: string, signal: AbortSignal): AsyncIterable<Line<K>>;
 }
 
@@ -103,6 +108,12 @@ export async function openApi(): Promise<Api & { close(): Promise<void> }> {
       const type = 'application/merge-patch+json';
       await call('PATCH', `${pathOf(kind, namespace, name)}?fieldManager=${manager}`, { body, type });
     },
+    mergePatch: async (path, body) => {
+      await call('PATCH', path, { body, type: 'application/merge-patch+json' });
+    },
+    jsonPatch: async (path, body) => {
+      await call('PATCH', path, { body, type: 'application/json-patch+json' });
+    },
     remove: async (kind, namespace, name) => {
       const body = { propagationPolicy: 'Background' };
       await call('DELETE', pathOf(kind, namespace, name), { body }).catch(ifGone);
@@ -112,6 +123,7 @@ export async function openApi(): Promise<Api & { close(): Promise<void> }> {
       await call('DELETE', pathOf(kind, namespace) + search(query), { body });
     },
     call: (method, path, body) => call(method, path, body && { body }),
+    text: async (path) => (await open('GET', path)).text(),
     async *watch(kind, resourceVersion, signal) {
       const query = { watch: 'true', resourceVersion, allowWatchBookmarks: 'true' };
       const body = await open('GET', pathOf(kind) + search(query), { signal });

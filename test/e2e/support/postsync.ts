@@ -47,7 +47,7 @@ export async function openPostsync(api: Api, options: PostsyncOptions): Promise<
   const proxy = await openProxy(api);
   const port = await freePort();
   const hmacKey = randomBytes(16).toString('hex');
-  writeFileSync(join(folder, 'kubeconfig'), kubeconfig(proxy.url, await tokenOf(api)));
+  writeFileSync(join(folder, 'kubeconfig'), kubeconfig(proxy, await tokenOf(api)));
   writeFileSync(join(folder, 'key'), hmacKey);
   const lines: string[] = [];
   const file = LOG_DIR ? createWriteStream(join(LOG_DIR, `${options.name}.log`)) : undefined;
@@ -140,11 +140,12 @@ async function tokenOf(api: Api): Promise<string> {
   return (answer as { status: { token: string } }).status.token;
 }
 
-function kubeconfig(server: string, token: string): string {
+function kubeconfig({ url, certificate }: Proxy, token: string): string {
+  const ca = Buffer.from(certificate).toString('base64');
   return JSON.stringify({
     apiVersion: 'v1',
     kind: 'Config',
-    clusters: [{ name: 'e2e', cluster: { server, 'insecure-skip-tls-verify': true } }],
+    clusters: [{ name: 'e2e', cluster: { server: url, 'certificate-authority-data': ca } }],
     users: [{ name: 'e2e', user: { token } }],
     contexts: [{ name: 'e2e', context: { cluster: 'e2e', user: 'e2e' } }],
     'current-context': 'e2e',

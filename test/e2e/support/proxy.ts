@@ -1,7 +1,9 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { Agent, request } from 'undici';
+import { loopbackCertificate } from '../../../src/embedded/certificate.ts';
 import type { Api } from './api.ts';
 
 /** One request that went through the proxy. */
@@ -31,15 +33,19 @@ export type Answer = number | 'cut';
 
 export interface Proxy {
   readonly url: string;
+  /** What it shows, in PEM. */
+  readonly certificate: string;
   readonly calls: readonly Call[];
+  /** Milliseconds since the epoch. */
+  readonly lastCallAt: number;
   /** Asked for each call. It may be replaced at any time. */
   fault: (call: Call) => Fault | undefined;
   close(): Promise<void>;
 }
 
 /**
- * A reverse proxy between postsync and the API server, on loopback. The caller's own credentials are passed on.
- * It speaks plain HTTP to postsync: what is tried with it is the order of calls and answers, not TLS.
+ * A reverse proxy between postsync and the API server, on loopback, with a certificate of its own. The caller's
+ * credentials are passed on.
  */
 export async function openProxy(api: Api): Promise<Proxy> {
   const upstream = new Agent({
@@ -48,13 +54,16 @@ export async function openProxy(api: Api): Promise<Proxy> {
     connect: { ...(api.ca && { ca: api.ca }) },
   });
   const calls: Call[] = [];
-  const server = createServer((req, res) => void pass(req, res).catch(() => res.destroy()));
+  let lastCallAt = Date.now();
+  const { key, cert } = loopbackCertificate(new Date());
+  const server = createServer({ key, cert }, (req, res) => void pass(req, res).catch(() => res.destroy()));
 
   async function pass(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const body = await bodyOf(req);
     const method = req.method ?? 'GET';
     const call = callOf(calls.length + 1, method, req.url ?? '/');
     calls.push(call);
+    lastCallAt = Date.now();
     const fault = proxy.fault(call);
     const instead = await fault?.before?.();
     if (instead !== undefined) return answer(res, instead);
@@ -86,8 +95,12 @@ export async function openProxy(api: Api): Promise<Proxy> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const proxy: Proxy = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    certificate: cert,
+    url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
     calls,
+    get lastCallAt() {
+      return lastCallAt;
+    },
     fault: () => undefined,
     close: async () => {
       server.close();

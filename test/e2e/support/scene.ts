@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import type { Api } from './api.ts';
+import type { Api, Manifest } from './api.ts';
 import { type Values } from './chart.ts';
 import type { ChartSource } from './chart-server.ts';
 import { KEEP, TEST_IMAGE } from './env.ts';
 import { conditionOf, type HelmRelease, type Job, type Meta, type Pod, type SyncTestRun } from './objects.ts';
 import type { Postsync } from './postsync.ts';
-import { stateOf } from './state.ts';
+import { deployedLog, stateOf } from './state.ts';
 import type { View } from './view.ts';
 
 const PATIENCE_MS = 60_000;
@@ -17,6 +17,8 @@ export interface Scene {
   readonly api: Api;
   readonly view: View;
   readonly postsync: Postsync;
+  /** A HelmRelease as {@link release} applies it. */
+  manifest(name: string, options: ReleaseOptions): Manifest;
   /** Makes a HelmRelease, or changes it: what is left out goes. */
   release(name: string, options?: ReleaseOptions): Promise<void>;
   /** Makes a SyncTest, or changes it. Inconclusive runs are not retried unless `retries` says so. */
@@ -115,29 +117,30 @@ export async function openScene(world: World, labels: Readonly<Record<string, st
     }
   }
 
+  const manifest = (name: string, options: ReleaseOptions): Manifest => ({
+    kind: 'HelmRelease',
+    metadata: { name, namespace, ...metaOf(options) },
+    spec: {
+      interval: '10m',
+      timeout: '60s',
+      chartRef: {
+        kind: 'HelmChart',
+        name: charts.chart(options.version ?? '1.0.0'),
+        namespace: charts.namespace,
+      },
+      values: options.values ?? {},
+      ...options.spec,
+    },
+  });
+
   const scene: Scene = {
     namespace,
     api,
     view,
     postsync,
     until,
-    release: async (name, options = {}) => {
-      await api.apply({
-        kind: 'HelmRelease',
-        metadata: { name, namespace, ...metaOf(options) },
-        spec: {
-          interval: '10m',
-          timeout: '60s',
-          chartRef: {
-            kind: 'HelmChart',
-            name: charts.chart(options.version ?? '1.0.0'),
-            namespace: charts.namespace,
-          },
-          values: options.values ?? {},
-          ...options.spec,
-        },
-      });
-    },
+    manifest,
+    release: (name, options = {}) => api.apply(manifest(name, options)),
     syncTest: async (name, spec) => {
       const defaults = { timeout: '60s', startTimeout: '60s', retries: 0 };
       await api.apply({ kind: 'SyncTest', metadata: { name, namespace }, spec: { ...defaults, ...spec } });
@@ -203,7 +206,10 @@ export async function openScene(world: World, labels: Readonly<Record<string, st
         .filter(({ metadata }) => jobs.has(metadata.labels?.['batch.kubernetes.io/job-name'] ?? ''))
         .filter(({ status }) => status?.phase !== 'Succeeded' && status?.phase !== 'Failed');
     },
-    dump: () => stateOf(api, namespace, postsync.log(namespace)),
+    dump: async () => {
+      const log = postsync.running ? postsync.log(namespace) : await deployedLog(api, namespace);
+      return stateOf(api, namespace, log);
+    },
     close: async () => {
       if (!KEEP) await api.remove('Namespace', '', namespace);
     },

@@ -1,7 +1,9 @@
 import type { Api } from './api.ts';
+import { SYSTEM_NAMESPACE } from './install.ts';
 import type { Condition } from './objects.ts';
 
 const EVENTS = 30;
+const LOG_LINES = 40;
 
 /** What Pods and Deployments go through is seen in their state. */
 const TELLING: ReadonlySet<string> = new Set(['HelmRelease', 'SyncTest', 'SyncTestRun', 'Job']);
@@ -75,4 +77,18 @@ function conditions(all: readonly Condition[] = []): string {
 
 function section(title: string, lines: readonly string[]): readonly string[] {
   return lines.length === 0 ? [] : [`── ${title}`, ...lines.map((line) => `   ${line}`)];
+}
+
+/** What the deployed postsync said of a namespace last; nothing when it is not deployed. */
+export async function deployedLog(api: Api, word: string): Promise<readonly string[]> {
+  const { items } = await api.list('Pod', SYSTEM_NAMESPACE);
+  const logs = await Promise.all(
+    items.map(async ({ metadata: { name } }) =>
+      api.text(`/api/v1/namespaces/${SYSTEM_NAMESPACE}/pods/${name}/log?tailLines=2000`),
+    ),
+  );
+  return logs
+    .flatMap((log) => log.split('\n'))
+    .filter((line) => line.includes(word))
+    .slice(-LOG_LINES);
 }
