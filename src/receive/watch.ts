@@ -43,43 +43,63 @@ export async function follow(
   following: Following,
   options: FollowOptions,
 ): Promise<void> {
-  const { signal, resyncMs, onSynced, onTrouble } = options;
-  let version: string | undefined;
-  let listedAt = 0;
-  let failures = 0;
-  const untilResync = () =>
-    resyncMs > 0 ? Math.max(0, listedAt + resyncMs - Date.now()) : Number.POSITIVE_INFINITY;
-
+  const { signal, resyncMs, onTrouble } = options;
+  const state: Progress = { version: undefined, listedAt: 0, failures: 0 };
   while (!signal.aborted) {
-    const resync = resyncMs > 0 ? AbortSignal.timeout(Math.max(1, untilResync())) : undefined;
+    const resync =
+      resyncMs > 0 ? AbortSignal.timeout(Math.max(1, state.listedAt + resyncMs - Date.now())) : undefined;
     try {
-      if (version === undefined || untilResync() === 0) {
-        const listed = await listAll(kubernetes, following);
-        listedAt = Date.now();
-        version = listed;
-        onSynced();
-        continue;
-      }
-      if (failures > 0 && (await wentBackwards(kubernetes, following, version))) {
-        version = undefined;
-        continue;
-      }
-      const until = resync ? AbortSignal.any([signal, resync]) : signal;
-      for await (const line of watchFrom(kubernetes, following, version, until)) {
-        version = deliver(line, following.sink) ?? version;
-        failures = 0;
-      }
+      await advance(kubernetes, following, state, { ...options, resync });
     } catch (error) {
       if (signal.aborted) return;
       if (resync?.aborted) continue;
-      if (isCode(error, 'API_GONE')) version = undefined;
-      failures += 1;
-      const delayMs =
-        Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (failures - 1)) * (0.5 + Math.random() / 2);
+      if (isCode(error, 'API_GONE')) state.version = undefined;
+      state.failures += 1;
+      const delayMs = pause(state.failures);
       onTrouble(error, delayMs);
       await delay(delayMs, undefined, { signal }).catch(() => undefined);
     }
   }
+}
+
+interface Progress {
+  /** Where a watch goes on; absent: a list is needed first. */
+  version: string | undefined;
+  listedAt: number;
+  /** Since the last line that a watch brought. */
+  failures: number;
+}
+
+/** One list, or one watch to its end. */
+async function advance(
+  kubernetes: Kubernetes,
+  following: Following,
+  state: Progress,
+  { signal, resyncMs, onSynced, resync }: FollowOptions & { readonly resync: AbortSignal | undefined },
+): Promise<void> {
+  const isDue = resyncMs > 0 && Date.now() >= state.listedAt + resyncMs;
+  if (state.version === undefined || isDue) {
+    state.version = await listAll(kubernetes, following);
+    state.listedAt = Date.now();
+    return onSynced();
+  }
+  if (state.failures > 0 && (await wentBackwards(kubernetes, following, state.version))) {
+    state.version = undefined;
+    return;
+  }
+  const until = resync ? AbortSignal.any([signal, resync]) : signal;
+  let lines = 0;
+  for await (const line of watchFrom(kubernetes, following, state.version, until)) {
+    state.version = deliver(line, following.sink) ?? state.version;
+    state.failures = 0;
+    lines += 1;
+  }
+  // A server sends a bookmark a minute: one that ends a watch at once would be asked in a tight loop.
+  if (lines === 0) throw new PostsyncError('API_UNAVAILABLE', 'the watch ended without a word');
+}
+
+function pause(failures: number): number {
+  return Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (failures - 1)) * (0.5 + Math.random() / 2);
 }
 
 function watchFrom(

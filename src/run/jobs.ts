@@ -100,7 +100,8 @@ function knownJob({ namespace, name, uid, runUid, runName, runNamespace, ...job 
     uid,
     runUid,
     run: { namespace: runNamespace, name: runName },
-    isFinished: job.finished,
+    // The controller ends the rest by itself; a stop now would turn a success into a failure.
+    isFinished: job.finished || job.end !== undefined,
     isStopping: job.activeDeadlineSeconds === 1,
     isSealed: job.sealed,
   };
