@@ -17,7 +17,10 @@ async function serve(config: Config, log: Logger, stop: AbortSignal): Promise<vo
   const metrics = createMetrics({ cluster: config.clusterName, version: VERSION });
   const kubeConfig = new KubeConfig();
   kubeConfig.loadFromDefault();
-  const kubernetes = connect(kubeConfig, { timeoutMs: config.apiServerTimeoutMs, onCall: metrics.apiCall });
+  const kubernetes = connect(kubeConfig, {
+    timeoutMs: config.apiServerTimeoutMs,
+    onCall: (...call) => metrics.apiCall(...call),
+  });
   const lease = createLease(kubernetes, {
     namespace: config.namespace,
     name: config.leaseName,

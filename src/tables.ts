@@ -94,8 +94,6 @@ export function createTables(options: TablesOptions): Tables {
       testsNamespace === undefined || testsNamespace === namespace ? [] : tests.in(testsNamespace);
     return [...tests.in(namespace), ...shared].map(({ test }) => test.ref);
   }
-  const builtIn = (release: Release) =>
-    release.annotations[KEYS.http] === undefined ? [] : [httpTest(release)];
   return { releases, tests, runs, namespaces, jobs, pods, complaints, builtIn };
 }
 
@@ -129,6 +127,11 @@ export function followAll(kubernetes: Kubernetes, tables: Tables, options: Follo
     followOne('events', tables.complaints, complaints),
     ...(testsNamespace === undefined ? [] : [followOne('namespaces', tables.namespaces)]),
   ]).then(() => undefined);
+}
+
+/** The built-in tests that a release's annotations ask for. */
+function builtIn(release: Release): readonly SyncTest[] {
+  return release.annotations[KEYS.http] === undefined ? [] : [httpTest(release)];
 }
 
 /** Whether another set of tests may ask for a release than before. */

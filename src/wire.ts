@@ -72,7 +72,7 @@ export function wire({ config, kubernetes, log, metrics, isActive }: WireOptions
       const kind = kindOf(world, run);
       metrics.run({ kind, verdict, reason, ...(seconds !== undefined && { seconds }) });
     },
-    onResult: metrics.releaseResult,
+    onResult: (release, result) => metrics.releaseResult(release, result),
   };
   const checkTest = createTestCheck(
     world,
