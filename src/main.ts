@@ -27,7 +27,7 @@ async function serve(config: Config, log: Logger, stop: AbortSignal): Promise<vo
     identity: config.identity,
     log,
   });
-  const isActive = config.leaderElection ? lease.held : () => true;
+  const isActive = config.leaderElection ? () => lease.held() : () => true;
   const wired = wire({ config, kubernetes, log, metrics, isActive });
   const { resyncIntervalMs: resyncMs, testsNamespace } = config;
   const following = new AbortController();

@@ -1,7 +1,8 @@
 import { act, type Look, later, type Observed, type Step, wait } from './actions.ts';
 import { isSuspended } from './follow.ts';
-import { KEYS } from './keys.ts';
-import type { Cause, Run, Test } from './model.ts';
+import { lineName } from './identity.ts';
+import { KEYS, LINES } from './keys.ts';
+import type { Cause, Run, Test, Verdict } from './model.ts';
 import { appliesTo, type Rest } from './rest.ts';
 import type { Wanted } from './select.ts';
 import { isOf, newestFirst, nextAttempt, type Standing, standingOf } from './standing.ts';
@@ -15,7 +16,7 @@ export function due(wanted: Wanted, rest: Rest, look: Look): Step {
   const standing = standingOf(runsOf(test, rest.revision.digest, look), test, policy);
   if (standing.open) return wait(`${test.ref.name} goes on`);
   if (isSuspended(test, release)) return wait(`${test.ref.name} is suspended`);
-  if (standing.retryAt && now < standing.retryAt) {
+  if (standing.retryAt && now < standing.retryAt && !isAsked(test, look)) {
     return wait(`${test.ref.name} will be tried again`, standing.retryAt);
   }
   const cause = causeOf(wanted, standing, rest, look);
@@ -36,12 +37,13 @@ export function due(wanted: Wanted, rest: Rest, look: Look): Step {
 
 /** What a new run would be created for; `undefined`: no run is due. */
 function causeOf(wanted: Wanted, standing: Standing, rest: Rest, look: Look): Cause | undefined {
-  if (standing.retryAt) return 'retry';
   if (isAsked(wanted.test, look)) return 'manual';
+  if (standing.retryAt) return 'retry';
   const { final } = standing;
   if (final) return hasChanged(wanted.test, final) ? 'test-changed' : undefined;
-  if (!appliesTo(wanted, rest, look.release) || stands(look, rest.revision.digest)) return undefined;
-  return rest.cause;
+  const { digest } = rest.revision;
+  if (stands(look, digest) || standingLine(wanted.test, look, digest)) return undefined;
+  return appliesTo(wanted, rest, look.release) ? rest.cause : undefined;
 }
 
 /** The runs of a test against one deployment of the release that is there now. */
@@ -63,7 +65,28 @@ export function isAsked(test: Test, { release, runs }: Observed): boolean {
 /** Where all runs were deleted, or a cluster was restored, a final result for that very digest stands. */
 export function stands({ release, runs }: Observed, digest: string): boolean {
   const { [KEYS.result]: result = '', [KEYS.digest]: about } = release.annotations;
-  return FINAL.has(result) && about === digest && !runs.some((run) => run.digest === digest);
+  return (
+    FINAL.has(result) &&
+    about === digest &&
+    !runs.some((run) => run.digest === digest && run.releaseUid === release.uid)
+  );
+}
+
+/**
+ * The same of a single test whose runs are gone: runs are deleted one after the other, and nothing may start between.
+ * Its line was written in one patch with the digest, so it is about that one.
+ */
+export function standingLine(
+  test: Test,
+  { release }: Observed,
+  digest: string,
+): { readonly verdict: Verdict; readonly text: string } | undefined {
+  const text = release.annotations[LINES + lineName(test, release.ref)];
+  const [verdict = ''] = /^[a-z]+/.exec(text ?? '') ?? [];
+  const isAbout = release.annotations[KEYS.digest] === digest;
+  return text !== undefined && isAbout && FINAL.has(verdict)
+    ? { verdict: verdict as Verdict, text }
+    : undefined;
 }
 
 /** A test whose spec changed runs again where it did not pass, once per generation. */
@@ -78,8 +101,10 @@ function hasPassed(name: string, { ref }: Test, rest: Rest, look: Look): boolean
   const candidates = look.selection.wanted.filter(({ test }) => test.ref.name === name);
   const need = candidates.find(({ test }) => test.ref.namespace === ref.namespace) ?? candidates[0];
   if (!need) return false;
-  const runs = runsOf(need.test, rest.revision.digest, look);
-  return standingOf(runs, need.test, look.policy).final?.outcome.verdict === 'passed';
+  const { digest } = rest.revision;
+  const { runs, final } = standingOf(runsOf(need.test, digest, look), need.test, look.policy);
+  const verdict = runs.length === 0 ? standingLine(need.test, look, digest)?.verdict : final?.outcome.verdict;
+  return verdict === 'passed';
 }
 
 /** Whether `requestedAt` has been served for every test of the release. */

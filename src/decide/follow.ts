@@ -9,23 +9,22 @@ const FATAL_AFTER_MS = 30_000;
 
 /** What an unfinished run needs now. */
 export function follow(run: Run, look: Look): Step {
-  const { release, rest, now } = look;
+  const { release, now } = look;
   if (release.deleting)
     return finish(run, inconclusive('ReleaseGone', 'its HelmRelease is being deleted', now));
   if (run.abort) return finish(run, inconclusive('Aborted', 'somebody ended it by spec.abort', now));
   if (run.releaseUid !== undefined && run.releaseUid !== release.uid) {
     return finish(run, inconclusive('Superseded', 'its HelmRelease was deleted and made again', now));
   }
-  if (run.digest === undefined || run.releaseUid === undefined) {
-    return typeof rest === 'string'
-      ? wait(`${run.ref.name} waits: ${rest}`)
-      : act({ type: 'pin', run, revision: rest.revision }, `${run.ref.name} is about what is deployed now`);
-  }
+  if (run.digest === undefined || run.releaseUid === undefined) return pin(run, look);
   if (run.override) return finish(run, overridden(run.override, now));
 
   const job = look.jobOf(run);
   const test = look.testOf(run);
   if (isSuperseded(run, release) && !(job && mayEnd(job, test))) return finish(run, superseded(release, now));
+  if (job && !run.job && test && job.phase !== 'ended') {
+    return act({ type: 'start', run, test }, `the Job of ${run.ref.name} is there, and not yet written down`);
+  }
   if (job) return followJob(run, job, look);
   if (run.job) return act({ type: 'find', run }, `the Job of ${run.ref.name} is not known`);
   return begin(run, test, look);
@@ -33,7 +32,14 @@ export function follow(run: Run, look: Look): Step {
 
 /** Whether the release has moved on since the run was created. */
 export function isSuperseded(run: Run, { revision }: Release): boolean {
-  return revision !== undefined && run.digest !== revision.digest;
+  return revision !== undefined && run.digest !== undefined && run.digest !== revision.digest;
+}
+
+/** A run that a person created is about what is deployed now; where it names a digest, about that one or none. */
+function pin(run: Run, { release, rest, now }: Look): Step {
+  if (isSuperseded(run, release)) return finish(run, superseded(release, now));
+  if (typeof rest === 'string') return wait(`${run.ref.name} waits: ${rest}`);
+  return act({ type: 'pin', run, revision: rest.revision }, `${run.ref.name} is about what is deployed now`);
 }
 
 /** Starts a run, unless something speaks against it. */
@@ -77,10 +83,16 @@ function mayEnd(job: JobState, test: Test | undefined): boolean {
   return test?.onNewRevision === 'finish' && job.phase !== 'ended';
 }
 
-function followJob(run: Run, job: JobState, { release, now }: Look): Step {
+function followJob(run: Run, job: JobState, look: Look): Step {
+  const { release, rest, now } = look;
   if (job.phase === 'ended') return conclude(run, job.outcome, release, now);
   const { deadline, outcome } = deadlineOf(job, now);
   if (now >= deadline) return conclude(run, outcome, release, now);
+  const test = look.testOf(run);
+  if (!run.job && test && typeof rest !== 'string' && !isSuperseded(run, release)) {
+    // Its Job was created and that was not written down: until it is, a Job that is gone would be created again.
+    return { ...act({ type: 'start', run, test }, `the Job of ${run.ref.name} is there`), wakeAt: deadline };
+  }
   return wait(`${run.ref.name} is ${job.phase === 'running' ? 'running' : 'about to run'}`, deadline);
 }
 
@@ -105,7 +117,7 @@ function deadlineOf(
 /** A verdict counts only when the release stands still, at the revision that was tested. */
 function conclude(run: Run, outcome: Outcome, release: Release, now: Date): Step {
   if (isMoving(release)) return wait(`the verdict of ${run.ref.name} waits until the release has settled`);
-  return finish(run, isSuperseded(run, release) ? superseded(release, now) : outcome);
+  return finish(run, run.digest === release.revision?.digest ? outcome : superseded(release, now));
 }
 
 function finish(run: Run, outcome: Outcome): Step {

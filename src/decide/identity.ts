@@ -42,6 +42,14 @@ export function lineName(test: { readonly kind: Test['kind']; readonly ref: Ref 
   return `${cut(name, NAME_LIMIT - hash.length - 1)}-${hash}`;
 }
 
+/** The same for a name that a person wrote, and that may be none: a key that Kubernetes refuses would stop all others. */
+export function problemName(name: string): string {
+  if (name.length <= NAME_LIMIT && /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/.test(name)) return name;
+  const hash = shortHash([name]);
+  const readable = name.replaceAll(/[^A-Za-z0-9]+/g, '-').replace(/^-/, '');
+  return `${readable.slice(0, NAME_LIMIT - hash.length - 1)}-${hash}`.replace(/^-/, '');
+}
+
 /** 16 hex digits over a list; `JSON.stringify`, so that ["a-b","c"] and ["a","b-c"] differ. */
 export function shortHash(parts: readonly (string | number)[]): string {
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16);

@@ -1,6 +1,6 @@
 import type { Observed } from './actions.ts';
-import { isServed, runsOf, stands } from './due.ts';
-import { lineName } from './identity.ts';
+import { isServed, runsOf, standingLine, stands } from './due.ts';
+import { lineName, problemName } from './identity.ts';
 import { KEYS, LINES } from './keys.ts';
 import type { Policy, Result, Revision, Run } from './model.ts';
 import { appliesTo, type Rest, restOf } from './rest.ts';
@@ -47,12 +47,21 @@ function desired(observed: Observed, policy: Policy): Projection {
     return { annotations: handled, labels: { [KEYS.result]: release.annotations[KEYS.result] } };
   }
 
-  const cause = revision.action === 'install' ? 'install' : 'upgrade';
-  const lines = linesOf(observed, typeof rest === 'string' ? { revision, cause } : rest, policy);
+  const lines = linesOf(
+    observed,
+    typeof rest === 'string' ? { revision, cause: lastCause(observed, revision) } : rest,
+    policy,
+  );
   const result = resultOf(lines.filter(({ required }) => required).map(({ state }) => state));
   const texts = Object.fromEntries(lines.map(({ name, text }) => [LINES + name, text]));
   const about = result && { [KEYS.result]: result, [KEYS.digest]: revision.digest };
   return { annotations: { ...none, ...texts, ...about, ...handled }, labels: { [KEYS.result]: result } };
+}
+
+/** What a revision was due for when the release stood still last. */
+function lastCause({ runs }: Observed, { action, digest }: Revision): Rest['cause'] {
+  if (action === 'install') return 'install';
+  return runs.some((run) => run.digest === digest && run.cause === 'rollback') ? 'rollback' : 'upgrade';
 }
 
 /** The served `requestedAt`, once every test has a run that it asked for. */
@@ -74,13 +83,21 @@ function linesOf(observed: Observed, rest: Rest, policy: Policy): readonly Line[
   const tests = selection.wanted.flatMap((wanted) => {
     const { test } = wanted;
     const standing = standingOf(runsOf(test, rest.revision.digest, observed), test, policy);
-    if (standing.runs.length === 0 && !appliesTo(wanted, rest, release)) return [];
-    return [
-      { name: lineName(test, release.ref), required: test.required, ...summary(standing, rest.revision) },
-    ];
+    const { required } = test;
+    const name = lineName(test, release.ref);
+    if (standing.runs.length > 0) return [{ name, required, ...summary(standing, rest.revision) }];
+    const line = standingLine(test, observed, rest.revision.digest);
+    if (line) return [{ name, required, state: line.verdict, text: line.text }];
+    if (!appliesTo(wanted, rest, release)) return [];
+    return [{ name, required, ...summary(standing, rest.revision) }];
   });
   const problems = selection.problems.map(({ name, message }) => {
-    return { name, required: true, state: 'pending' as const, text: `pending: ${message}` };
+    return {
+      name: problemName(name),
+      required: true,
+      state: 'pending' as const,
+      text: `pending: ${message}`,
+    };
   });
   return [...tests, ...problems];
 }

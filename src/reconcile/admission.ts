@@ -12,6 +12,8 @@ export interface Admission {
   count(run: Run, test: Test | undefined): void;
   /** A run has ended, or is gone. */
   leave(run: Run): void;
+  /** A run that waited has not asked again: it stands in nobody's way. */
+  withdraw(run: Run): void;
   /** When a run was admitted. */
   admittedAt(run: Run): Date | undefined;
   readonly waiting: number;
@@ -39,6 +41,15 @@ export function createAdmission({ maxRuns, now, onRoom }: AdmissionOptions): Adm
     running.set(claim.run, { ...claim, at: now() });
   }
 
+  /** Tells those who wait and now may start; they ask again. */
+  function offer(): void {
+    if (waiting.size === 0) return;
+    for (const next of admit([...waiting.values()], [...running.values()], maxRuns)) {
+      const { namespace, release } = waiting.get(next.run) as Waiting;
+      onRoom({ namespace, name: release });
+    }
+  }
+
   return {
     ask(run, test) {
       const claim = { ...claimOf(run, test), release: run.release };
@@ -57,12 +68,11 @@ export function createAdmission({ maxRuns, now, onRoom }: AdmissionOptions): Adm
     },
     leave(run) {
       const key = keyOf(run.ref);
-      waiting.delete(key);
-      if (!running.delete(key) || waiting.size === 0) return;
-      for (const next of admit([...waiting.values()], [...running.values()], maxRuns)) {
-        const { namespace, release } = waiting.get(next.run) as Waiting;
-        onRoom({ namespace, name: release });
-      }
+      const waited = waiting.delete(key);
+      if (running.delete(key) || waited) offer();
+    },
+    withdraw(run) {
+      if (waiting.delete(keyOf(run.ref))) offer();
     },
     admittedAt: (run) => running.get(keyOf(run.ref))?.at,
     get waiting() {

@@ -51,7 +51,7 @@ async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Date | undefin
   let freshUntil = 0;
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const observed = observe(world, jobs, ref, { policy, now: now() });
-    if (!observed) return {};
+    if (!observed) return endOrphans(deps, ref);
     const planned = plan(observed, policy, now());
     const actions = planned.actions.filter(
       ({ ...action }) => !('run' in action) || !heldBack.has(keyOf(action.run.ref)),
@@ -68,6 +68,18 @@ async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Date | undefin
   }
   log.error({ release: keyOf(ref) }, 'a plan does not come to its end');
   return { wakeAt: new Date(now().getTime() + 60_000) };
+}
+
+/** Runs that somebody created for a release that is not there; those of a deleted one go with it. */
+async function endOrphans({ world, records, now }: Deps, ref: Ref): Promise<{ readonly wakeAt?: undefined }> {
+  const open = world.runs
+    .in(keyOf(ref))
+    .filter(({ outcome, releaseUid }) => !outcome && releaseUid === undefined);
+  if (open.length === 0 || (await records.readRelease(ref))) return {};
+  const message = `there is no HelmRelease ${ref.name} in namespace ${ref.namespace}`;
+  const outcome: Outcome = { verdict: 'inconclusive', reason: 'ReleaseGone', message, finishedAt: now() };
+  for (const run of open) await records.endRun(run, outcome, undefined);
+  return {};
 }
 
 /** Nothing is started, and no verdict counts, by what was only watched. */

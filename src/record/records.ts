@@ -52,7 +52,12 @@ export function createRecords(
       runs.remove({ metadata: run.ref });
     },
     async writeProjection(release, projection) {
-      releases.upsert(await writeProjection(kubernetes, release, projection));
+      try {
+        releases.upsert(await writeProjection(kubernetes, release, projection));
+      } catch (error) {
+        if (!isCode(error, 'API_NOT_FOUND')) throw error;
+        releases.remove({ metadata: release.ref });
+      }
     },
     tellVerdict: (release, run, outcome) => tellVerdict(kubernetes, release, run, outcome),
     tellProblem: (release, { name, reason, message }) =>

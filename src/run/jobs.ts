@@ -71,8 +71,8 @@ export function createJobs(kubernetes: Kubernetes, tables: JobTables, options: J
       return job && jobStateOf(job, pods.in(job.uid), complaints.in(job.uid), now);
     },
     async start(run: Run, syncTest, release: Release) {
-      const wanted = jobFor({ run, syncTest, release, settings });
-      const job = jobs.upsert(await createJob(kubernetes, wanted));
+      const job =
+        jobOf(run) ?? jobs.upsert(await createJob(kubernetes, jobFor({ run, syncTest, release, settings })));
       if (!job) throw new PostsyncError('OBJECT_INVALID', `the Job ${run.ref.name} cannot be read`);
       return { job, url: urlOf(job, run) };
     },
