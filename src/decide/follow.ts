@@ -9,25 +9,39 @@ const FATAL_AFTER_MS = 30_000;
 
 /** What an unfinished run needs now. */
 export function follow(run: Run, look: Look): Step {
-  const { release, now } = look;
-  if (release.deleting)
-    return finish(run, inconclusive('ReleaseGone', 'its HelmRelease is being deleted', now));
-  if (run.abort) return finish(run, inconclusive('Aborted', 'somebody ended it by spec.abort', now));
-  if (run.releaseUid !== undefined && run.releaseUid !== release.uid) {
-    return finish(run, inconclusive('Superseded', 'its HelmRelease was deleted and made again', now));
+  const { release, rest, now } = look;
+  const ended = endedBy(run, release, now);
+  if (ended) return finish(run, ended);
+  if (run.digest === undefined || run.releaseUid === undefined) {
+    return typeof rest === 'string'
+      ? wait(`${run.ref.name} waits: ${rest}`)
+      : act({ type: 'pin', run, revision: rest.revision }, `${run.ref.name} is about what is deployed now`);
   }
-  if (run.digest === undefined || run.releaseUid === undefined) return pin(run, look);
   if (run.override) return finish(run, overridden(run.override, now));
 
   const job = look.jobOf(run);
   const test = look.testOf(run);
   if (isSuperseded(run, release) && !(job && mayEnd(job, test))) return finish(run, superseded(release, now));
-  if (job && !run.job && test && job.phase !== 'ended') {
-    return act({ type: 'start', run, test }, `the Job of ${run.ref.name} is there, and not yet written down`);
-  }
-  if (job) return followJob(run, job, look);
+  if (job) return test && isUnnoted(run, job) ? note(run, test) : followJob(run, job, look);
   if (run.job) return act({ type: 'find', run }, `the Job of ${run.ref.name} is not known`);
   return begin(run, test, look);
+}
+
+/** What ends a run whatever its Job does. */
+function endedBy(run: Run, release: Release, now: Date): Outcome | undefined {
+  if (release.deleting) return inconclusive('ReleaseGone', 'its HelmRelease is being deleted', now);
+  if (run.abort) return inconclusive('Aborted', 'somebody ended it by spec.abort', now);
+  if (run.releaseUid === undefined || run.releaseUid === release.uid) return undefined;
+  return inconclusive('Superseded', 'its HelmRelease was deleted and made again', now);
+}
+
+/** The process died between creating the Job and writing that down. */
+function isUnnoted(run: Run, job: JobState): boolean {
+  return run.job === undefined && job.phase !== 'ended';
+}
+
+function note(run: Run, test: Test): Step {
+  return act({ type: 'start', run, test }, `the Job of ${run.ref.name} is there, and not yet written down`);
 }
 
 /** Whether the release has moved on since the run was created. */
