@@ -9,14 +9,10 @@ const FATAL_AFTER_MS = 30_000;
 
 /** What an unfinished run needs now. */
 export function follow(run: Run, look: Look): Step {
-  const { release, rest, now } = look;
+  const { release, now } = look;
   const ended = endedBy(run, release, now);
   if (ended) return finish(run, ended);
-  if (run.digest === undefined || run.releaseUid === undefined) {
-    return typeof rest === 'string'
-      ? wait(`${run.ref.name} waits: ${rest}`)
-      : act({ type: 'pin', run, revision: rest.revision }, `${run.ref.name} is about what is deployed now`);
-  }
+  if (run.digest === undefined || run.releaseUid === undefined) return pin(run, look);
   if (run.override) return finish(run, overridden(run.override, now));
 
   const job = look.jobOf(run);
