@@ -43,16 +43,13 @@ export async function follow(
   following: Following,
   options: FollowOptions,
 ): Promise<void> {
-  const { signal, resyncMs, onTrouble } = options;
+  const { signal, onTrouble } = options;
   const state: Progress = { version: undefined, listedAt: 0, failures: 0 };
   while (!signal.aborted) {
-    const resync =
-      resyncMs > 0 ? AbortSignal.timeout(Math.max(1, state.listedAt + resyncMs - Date.now())) : undefined;
     try {
-      await advance(kubernetes, following, state, { ...options, resync });
+      await advance(kubernetes, following, state, options);
     } catch (error) {
       if (signal.aborted) return;
-      if (resync?.aborted) continue;
       if (isCode(error, 'API_GONE')) state.version = undefined;
       state.failures += 1;
       const delayMs = pause(state.failures);
@@ -75,7 +72,7 @@ async function advance(
   kubernetes: Kubernetes,
   following: Following,
   state: Progress,
-  { signal, resyncMs, onSynced, resync }: FollowOptions & { readonly resync: AbortSignal | undefined },
+  { signal, resyncMs, onSynced }: FollowOptions,
 ): Promise<void> {
   const isDue = resyncMs > 0 && Date.now() >= state.listedAt + resyncMs;
   if (state.version === undefined || isDue) {
@@ -87,12 +84,19 @@ async function advance(
     state.version = undefined;
     return;
   }
+  const resync =
+    resyncMs > 0 ? AbortSignal.timeout(Math.max(1, state.listedAt + resyncMs - Date.now())) : undefined;
   const until = resync ? AbortSignal.any([signal, resync]) : signal;
   let lines = 0;
-  for await (const line of watchFrom(kubernetes, following, state.version, until)) {
-    state.version = deliver(line, following.sink) ?? state.version;
-    state.failures = 0;
-    lines += 1;
+  try {
+    for await (const line of watchFrom(kubernetes, following, state.version, until)) {
+      state.version = deliver(line, following.sink) ?? state.version;
+      state.failures = 0;
+      lines += 1;
+    }
+  } catch (error) {
+    if (resync?.aborted) return;
+    throw error;
   }
   // A server sends a bookmark a minute: one that ends a watch at once would be asked in a tight loop.
   if (lines === 0) throw new PostsyncError('API_UNAVAILABLE', 'the watch ended without a word');
