@@ -18,7 +18,7 @@ export function follow(run: Run, look: Look): Step {
   const job = look.jobOf(run);
   const test = look.testOf(run);
   if (isSuperseded(run, release) && !(job && mayEnd(job, test))) return finish(run, superseded(release, now));
-  if (job) return test && isUnnoted(run, job) ? note(run, test) : followJob(run, job, look);
+  if (job) return followJob(run, job, look);
   if (run.job) return act({ type: 'find', run }, `the Job of ${run.ref.name} is not known`);
   return begin(run, test, look);
 }
@@ -29,15 +29,6 @@ function endedBy(run: Run, release: Release, now: Date): Outcome | undefined {
   if (run.abort) return inconclusive('Aborted', 'somebody ended it by spec.abort', now);
   if (run.releaseUid === undefined || run.releaseUid === release.uid) return undefined;
   return inconclusive('Superseded', 'its HelmRelease was deleted and made again', now);
-}
-
-/** The process died between creating the Job and writing that down. */
-function isUnnoted(run: Run, job: JobState): boolean {
-  return run.job === undefined && job.phase !== 'ended';
-}
-
-function note(run: Run, test: Test): Step {
-  return act({ type: 'start', run, test }, `the Job of ${run.ref.name} is there, and not yet written down`);
 }
 
 /** Whether the release has moved on since the run was created. */
@@ -94,14 +85,15 @@ function mayEnd(job: JobState, test: Test | undefined): boolean {
 }
 
 function followJob(run: Run, job: JobState, look: Look): Step {
-  const { release, rest, now } = look;
+  const { release, now } = look;
   if (job.phase === 'ended') return conclude(run, job.outcome, release, now);
   const { deadline, outcome } = deadlineOf(job, now);
   if (now >= deadline) return conclude(run, outcome, release, now);
   const test = look.testOf(run);
-  if (!run.job && test && typeof rest !== 'string' && !isSuperseded(run, release)) {
-    // Its Job was created and that was not written down: until it is, a Job that is gone would be created again.
-    return { ...act({ type: 'start', run, test }, `the Job of ${run.ref.name} is there`), wakeAt: deadline };
+  if (!run.job && test && !isSuperseded(run, release)) {
+    // That its Job was created was not written down: until it is, a Job that is gone would be created again.
+    const because = `the Job of ${run.ref.name} is there, and not yet written down`;
+    return { ...act({ type: 'start', run, test }, because), wakeAt: deadline };
   }
   return wait(`${run.ref.name} is ${job.phase === 'running' ? 'running' : 'about to run'}`, deadline);
 }

@@ -39,14 +39,17 @@ const FRESH_MS = 2_000;
  */
 export async function reconcile(deps: Deps, ref: Ref): Promise<Date | undefined> {
   const { wakeAt, failure } = await carryOut(deps, ref);
-  await writeResult(deps, ref);
-  await tidy(deps, ref);
+  try {
+    await writeResult(deps, ref);
+  } finally {
+    await tidy(deps, ref);
+  }
   if (failure !== undefined) throw failure;
   return wakeAt;
 }
 
 async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Date | undefined; failure?: unknown }> {
-  const { world, jobs, policy, now, log } = deps;
+  const { world, jobs, admission, policy, now, log } = deps;
   const heldBack = new Map<string, Date | undefined>();
   let freshUntil = 0;
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
@@ -56,7 +59,10 @@ async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Date | undefin
     const actions = planned.actions.filter(
       ({ ...action }) => !('run' in action) || !heldBack.has(keyOf(action.run.ref)),
     );
-    if (actions.length === 0) return { wakeAt: earliest([planned.wakeAt, ...heldBack.values()]) };
+    if (actions.length === 0) {
+      for (const run of observed.runs) if (!heldBack.has(keyOf(run.ref))) admission.withdraw(run);
+      return { wakeAt: earliest([planned.wakeAt, ...heldBack.values()]) };
+    }
     if (Date.now() > freshUntil && actions.some(({ type }) => type !== 'remove')) {
       await readLive(deps, ref, actions);
       freshUntil = Date.now() + FRESH_MS;
@@ -84,9 +90,7 @@ async function endOrphans({ world, records, now }: Deps, ref: Ref): Promise<{ re
 
 /** Nothing is started, and no verdict counts, by what was only watched. */
 async function readLive({ records, jobs }: Deps, ref: Ref, actions: Plan['actions']): Promise<void> {
-  const ending = actions.flatMap((action) =>
-    action.type === 'finish' && action.run.job ? [action.run] : [],
-  );
+  const ending = actions.flatMap((action) => (action.type === 'finish' ? [action.run] : []));
   await Promise.all([
     records.readRelease(ref),
     ...ending.filter(({ outcome }) => !outcome).map((run) => jobs.refresh(run)),
