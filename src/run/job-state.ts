@@ -3,7 +3,7 @@ import type { JobEnd, JobView } from './job-view.ts';
 import {
   inconclusive,
   isCutShort,
-  outcomeBesideOthers,
+  outcomeOfEnded,
   outcomeOfPod,
   passed,
   startOf,
@@ -15,12 +15,15 @@ import { waitingFor } from './waiting.ts';
 /** What a container exits with when it is ended from outside, as it is when its Pod is deleted. */
 const KILLED: ReadonlySet<number> = new Set([137, 143]);
 
+/** Timestamps of the API are whole seconds, and those of two processes. */
+const CLOCK_GRAIN_MS = 2000;
+
 /**
  * What a run's Job is doing. Pure.
  *
- * The Job's conditions decide, as soon as they say FailureTarget or SuccessCriteriaMet. What they do not tell
- * from an end of the test's own is read off the Pod, while it is there: that somebody deleted it, and that its
- * node is lost (the Job then waits for that Pod for ever).
+ * The Job's conditions decide, as soon as they say FailureTarget or SuccessCriteriaMet. The Pod tells what they
+ * do not: that somebody deleted it, that its node is lost (the Job then waits for it for ever), that the test has
+ * ended beside a proxy that has not.
  *
  * @param pods of this Job, at least as new as the Job; those of others are passed over, and so are others' events
  */
@@ -46,14 +49,32 @@ export function jobStateOf(
 
 function outcomeOf(job: JobView, pods: readonly PodView[], now: Date): Outcome | undefined {
   const pod = pods.at(-1);
-  if (job.end) {
-    if (!job.end.succeeded) return failed(job, job.end, pod);
-    // A test that ends in order when it is told to stop makes a deleted Pod a successful one.
-    return pod && isCutShort(job, pod) ? takenAway(pod, job.end.at) : passed(job.end.at);
-  }
+  if (job.end) return job.end.succeeded ? succeeded(job, job.end, pod) : failed(job, job.end, pod);
   if (job.deleting) return inconclusive('JobLost', 'its Job is being deleted', now);
-  if (!pod || job.retriesPods) return undefined;
-  return isCutShort(job, pod) ? takenAway(pod, now) : outcomeBesideOthers(job, pod);
+  if (!pod) return undefined;
+  const outcome = isCutShort(job, pod) ? cutShort(job, pod, now) : outcomeOfEnded(job, pod, now);
+  // Kubernetes tries the others again.
+  return job.retriesPods && outcome?.verdict !== 'passed' ? undefined : outcome;
+}
+
+/** A Pod that was taken away while its Job says nothing yet. */
+function cutShort(job: JobView, pod: PodView, now: Date): Outcome | undefined {
+  const { startTime, createdAt, activeDeadlineSeconds = Number.POSITIVE_INFINITY } = job;
+  const deadline = (startTime ?? createdAt).getTime() + activeDeadlineSeconds * 1000;
+  // The Job controller deletes the Pod a moment before it says that it is for the deadline.
+  const isForDeadline = !pod.disrupted && (pod.deleted?.at ?? now).getTime() >= deadline - CLOCK_GRAIN_MS;
+  return isForDeadline ? undefined : takenAway(job, pod, now);
+}
+
+function succeeded(job: JobView, { at }: JobEnd, pod: PodView | undefined): Outcome {
+  // A test that ends in order when it is told to stop makes of a deleted Pod a successful one.
+  if (!pod)
+    return inconclusive(
+      'PodDeleted',
+      'its Job succeeded, but its Pod was deleted, maybe before it ended',
+      at,
+    );
+  return isCutShort(job, pod) ? takenAway(job, pod, at) : passed(at);
 }
 
 /** The Job's own deadline has passed: postsync was down, or the test asked for a shorter one. */

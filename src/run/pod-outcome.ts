@@ -5,7 +5,7 @@ import type { ContainerView, PodView } from './pod-view.ts';
 type State = ContainerView['state'];
 type Ended = ContainerView & { readonly state: Extract<State, { kind: 'ended' }> };
 
-/** The container was not run: its command or a mount of it is wrong. Its `startedAt` is 1970. */
+/** The container was not run: its command or a mount of it is wrong. */
 const START_ERRORS: ReadonlySet<string> = new Set(['StartError', 'ContainerCannotRun']);
 /** Said of a Pod that the kubelet ended for the node's sake, also where there is no DisruptionTarget. */
 const DISRUPTIONS: ReadonlySet<string> = new Set([
@@ -26,32 +26,40 @@ export function startOf(job: JobView, pods: readonly PodView[]): Date | undefine
   const counted = pods.flatMap(({ containers }) => containers.filter((one) => isCounted(job, one)));
   const starts = counted.flatMap(({ state }) => {
     if (state.kind === 'running') return [state.since];
-    return state.kind === 'ended' && !START_ERRORS.has(state.reason) ? [state.startedAt] : [];
+    return state.kind === 'ended' && state.startedAt ? [state.startedAt] : [];
   });
   return starts.toSorted((a, b) => a.getTime() - b.getTime())[0];
 }
 
-/** The Pod was taken away before its containers had ended: their exit codes say nothing about the software. */
+/**
+ * The Pod was taken away before its containers had ended: their exit codes say nothing about the software. Where it
+ * cannot be told which came first, it is taken for that.
+ */
 export function isCutShort(job: JobView, pod: PodView): boolean {
-  const { deletedAt, disrupted, phase } = pod;
+  const { deleted, disrupted, phase } = pod;
   // A DisruptionTarget alone is an intention: the deletion may yet be refused.
-  if (!deletedAt && !(disrupted && phase === 'Failed')) return false;
-  const times = [deletedAt, disrupted?.at].filter((at) => at !== undefined);
-  const takenAt = Math.min(...times.map((at) => at.getTime()));
+  if (!deleted && !(disrupted && phase === 'Failed')) return false;
+  const takenAt = Math.min(
+    deleted ? (deleted.at?.getTime() ?? 0) : Number.POSITIVE_INFINITY,
+    disrupted?.at.getTime() ?? Number.POSITIVE_INFINITY,
+  );
   const counted = pod.containers.filter((container) => isCounted(job, container));
-  const before = counted.every(({ state }) => state.kind === 'ended' && state.finishedAt.getTime() < takenAt);
-  return counted.length === 0 || !before;
+  const endedBefore = counted.every(
+    ({ state }) => state.kind === 'ended' && state.finishedAt && state.finishedAt.getTime() < takenAt,
+  );
+  return counted.length === 0 || !endedBefore;
 }
 
 /** The outcome of a Pod that was taken away. */
-export function takenAway(pod: PodView, finishedAt: Date): Outcome {
+export function takenAway({ suspended }: JobView, pod: PodView, finishedAt: Date): Outcome {
   if (pod.disrupted) return inconclusive('Disrupted', pod.disrupted.message, finishedAt);
-  return inconclusive('PodDeleted', `somebody deleted its Pod ${pod.name}`, finishedAt);
+  if (suspended) return inconclusive('Disrupted', 'its Job was suspended', finishedAt);
+  return inconclusive('PodDeleted', `its Pod ${pod.name} was deleted by somebody`, finishedAt);
 }
 
 /** What a Pod that has failed says about the software. */
 export function outcomeOfPod(job: JobView, pod: PodView, at: Date): Outcome {
-  if (isCutShort(job, pod)) return takenAway(pod, at);
+  if (isCutShort(job, pod)) return takenAway(job, pod, at);
   const { reason, message = 'it does not say why' } = pod;
   if (reason === 'DeadlineExceeded' && startOf(job, [pod])) {
     return {
@@ -62,7 +70,7 @@ export function outcomeOfPod(job: JobView, pod: PodView, at: Date): Outcome {
     };
   }
   const culprit = failedContainer(job, pod);
-  if (culprit) return outcomeOfContainer(job, culprit);
+  if (culprit) return outcomeOfContainer(job, culprit, at);
   const kind: Reason = pod.disrupted || DISRUPTIONS.has(reason ?? '') ? 'Disrupted' : 'PodRefused';
   return inconclusive(kind, `its Pod failed: ${reason === undefined ? '' : `${reason}: `}${message}`, at);
 }
@@ -70,13 +78,16 @@ export function outcomeOfPod(job: JobView, pod: PodView, at: Date): Outcome {
 /** The container that made a Pod fail: the first of the test's own that failed, else the first of all. */
 function failedContainer(job: JobView, pod: PodView): Ended | undefined {
   const failed = pod.containers.filter(hasFailed);
-  const first = (some: readonly Ended[]) =>
-    some.toSorted((a, b) => a.state.finishedAt.getTime() - b.state.finishedAt.getTime())[0];
-  return first(failed.filter((container) => isCounted(job, container))) ?? first(failed);
+  const counted = failed.filter((container) => isCounted(job, container));
+  return (counted.length > 0 ? counted : failed).toSorted((a, b) => endOf(a) - endOf(b))[0];
 }
 
-function outcomeOfContainer(job: JobView, { name, state }: Ended): Outcome {
-  const { exitCode, reason, finishedAt } = state;
+function endOf({ state }: Ended): number {
+  return state.finishedAt?.getTime() ?? Number.POSITIVE_INFINITY;
+}
+
+function outcomeOfContainer(job: JobView, { name, state }: Ended, at: Date): Outcome {
+  const { exitCode, reason, finishedAt = at } = state;
   const tail = quoted(job, state.said);
   if (reason === 'ContainerStatusUnknown') {
     return inconclusive('Disrupted', `the kubelet lost container ${name}`, finishedAt);
@@ -96,17 +107,16 @@ function outcomeOfContainer(job: JobView, { name, state }: Ended): Outcome {
 }
 
 /**
- * The outcome where the test's own containers have ended and something else in the Pod goes on, so that neither
- * the Pod nor the Job will end: a proxy that a mesh put in.
+ * The outcome where all of the test's own containers have ended. The Job says the same some time later, unless
+ * something else in the Pod goes on: a proxy that a mesh put in.
  */
-export function outcomeBesideOthers(job: JobView, pod: PodView): Outcome | undefined {
+export function outcomeOfEnded(job: JobView, pod: PodView, now: Date): Outcome | undefined {
   const counted = pod.containers.filter((container) => isCounted(job, container));
-  const ended = counted.filter(hasEnded);
-  if (pod.phase !== 'Running' || ended.length === 0 || ended.length < counted.length) return undefined;
-  const culprit = ended.find(hasFailed);
-  if (culprit) return outcomeOfContainer(job, failedContainer(job, pod) ?? culprit);
-  if (pod.containers.some(hasFailed)) return undefined;
-  return passed(new Date(Math.max(...ended.map(({ state }) => state.finishedAt.getTime()))));
+  if (counted.length === 0 || !counted.every(hasEnded)) return undefined;
+  if (counted.some(hasFailed)) return outcomeOfPod(job, pod, now);
+  return pod.containers.some(hasFailed)
+    ? undefined
+    : passed(new Date(Math.max(...counted.map(({ state }) => (state.finishedAt ?? now).getTime()))));
 }
 
 function hasEnded(container: ContainerView): container is Ended {

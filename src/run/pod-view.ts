@@ -11,8 +11,10 @@ export type ContainerState =
       readonly exitCode: number;
       /** Completed, Error, OOMKilled, StartError, ContainerStatusUnknown, … */
       readonly reason: string;
-      readonly startedAt: Date;
-      readonly finishedAt: Date;
+      /** Absent: it was never run. */
+      readonly startedAt?: Date;
+      /** Absent: nobody saw its end. */
+      readonly finishedAt?: Date;
       /** Its termination message, or the end of its log. */
       readonly said: string;
     };
@@ -30,8 +32,11 @@ export interface PodView extends Ref {
   readonly jobUid: string;
   readonly createdAt: Date;
   readonly phase: string;
-  /** When somebody asked for its deletion, not when that is due. */
-  readonly deletedAt?: Date;
+  /** Somebody, or the Job controller, asked for its deletion. */
+  readonly deleted?: {
+    /** When, not when it was due. Absent where that cannot be told. */
+    readonly at?: Date;
+  };
   /** Evicted, preempted, or its node is lost. */
   readonly disrupted?: { readonly at: Date; readonly message: string };
   readonly scheduledAt?: Date;
@@ -121,7 +126,6 @@ export function readPod(object: unknown): PodView {
     throw new PostsyncError('OBJECT_INVALID', 'a Pod is not one of a Job', { cause: read.error });
   }
   const { metadata, status } = read.data;
-  const { deletionTimestamp, deletionGracePeriodSeconds } = metadata;
   return {
     namespace: metadata.namespace,
     name: metadata.name,
@@ -129,14 +133,23 @@ export function readPod(object: unknown): PodView {
     jobUid: job.uid,
     createdAt: metadata.creationTimestamp,
     phase: status.phase,
-    ...(deletionTimestamp && {
-      deletedAt: new Date(deletionTimestamp.getTime() - deletionGracePeriodSeconds * 1000),
-    }),
+    ...(metadata.deletionTimestamp && { deleted: deletionOf(metadata, metadata.deletionTimestamp) }),
     ...fromConditions(read.data),
     ...(status.reason !== undefined && { reason: status.reason }),
     ...(status.message !== undefined && { message: status.message }),
     containers: containersOf(read.data),
   };
+}
+
+/**
+ * A deletion's timestamp is when it is due. When the containers have ended the kubelet asks again, with no grace,
+ * and the first timestamp is lost.
+ */
+function deletionOf(
+  { deletionGracePeriodSeconds: grace }: RawPod['metadata'],
+  due: Date,
+): NonNullable<PodView['deleted']> {
+  return grace === 0 ? {} : { at: new Date(due.getTime() - grace * 1000) };
 }
 
 function fromConditions({
@@ -161,38 +174,39 @@ function fromConditions({
   };
 }
 
-function containersOf({ metadata, spec, status }: RawPod): ContainerView[] {
+function containersOf({ spec, status }: RawPod): ContainerView[] {
   const sidecars = new Set(
     spec.initContainers.filter(({ restartPolicy }) => restartPolicy === 'Always').map(({ name }) => name),
   );
-  const created = metadata.creationTimestamp;
   return [
     ...status.containerStatuses.map(({ name, state }) => ({
       name,
       role: 'main' as const,
-      state: stateOf(state, created),
+      state: stateOf(state),
     })),
     ...status.initContainerStatuses.map(({ name, state }) => ({
       name,
       role: sidecars.has(name) ? ('sidecar' as const) : ('init' as const),
-      state: stateOf(state, created),
+      state: stateOf(state),
     })),
   ];
 }
 
-type RawState = z.output<typeof Statuses>[number]['state'];
-
-function stateOf({ running, terminated, waiting }: RawState, created: Date): ContainerState {
+function stateOf({
+  running,
+  terminated,
+  waiting,
+}: z.output<typeof Statuses>[number]['state']): ContainerState {
   if (running) return { kind: 'running', since: running.startedAt };
   if (!terminated) return { kind: 'waiting', reason: waiting?.reason ?? '', message: waiting?.message ?? '' };
   const { exitCode, reason, message, startedAt, finishedAt } = terminated;
-  const ended = finishedAt ?? created;
   return {
     kind: 'ended',
     exitCode,
     reason,
-    startedAt: startedAt ?? ended,
-    finishedAt: ended,
+    // A container that could not be started has 1970.
+    ...(startedAt && startedAt.getTime() > 0 && { startedAt }),
+    ...(finishedAt && { finishedAt }),
     said: tail(message),
   };
 }
