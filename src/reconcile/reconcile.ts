@@ -60,7 +60,7 @@ async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Date | undefin
       ({ ...action }) => !('run' in action) || !heldBack.has(keyOf(action.run.ref)),
     );
     if (actions.length === 0) {
-      observed.runs.filter(({ ref }) => !heldBack.has(keyOf(ref))).forEach(admission.withdraw);
+      observed.runs.filter(({ ref }) => !heldBack.has(keyOf(ref))).forEach((run) => admission.withdraw(run));
       return { wakeAt: earliest([planned.wakeAt, ...heldBack.values()]) };
     }
     if (Date.now() > freshUntil && actions.some(({ type }) => type !== 'remove')) {
