@@ -11,6 +11,7 @@ import {
 } from './support/disturb.ts';
 import { TEST_IMAGE } from './support/env.ts';
 import { assertOneJobPerDigest } from './support/expect.ts';
+import { conditionOf } from './support/objects.ts';
 import { type Phase, type Scene, shell, sleeping } from './support/scene.ts';
 import { aWorld, scenario } from './support/world.ts';
 
@@ -24,6 +25,8 @@ interface Row {
   readonly prepare?: (scene: Scene) => Promise<void>;
   /** While the test runs. */
   readonly disturb?: (scene: Scene) => Promise<void>;
+  /** How the Job itself is to end, where nobody stops it. */
+  readonly ended?: 'Complete' | 'Failed';
 }
 
 /** A whole template whose one container is called as postsync calls it in the short form. */
@@ -51,7 +54,12 @@ const sidecar = {
 const running = { job: shell(sleeping(600)) };
 
 const ROWS: Readonly<Record<string, Row>> = {
-  'exit code 0 is passed': { spec: { job: shell('exit 0') }, phase: 'Passed', reason: 'Passed' },
+  'exit code 0 is passed': {
+    spec: { job: shell('exit 0') },
+    phase: 'Passed',
+    reason: 'Passed',
+    ended: 'Complete',
+  },
   'exit code 0 is passed, though a sidecar goes on': {
     spec: { job: template('exit 0', { initContainers: [sidecar] }) },
     phase: 'Passed',
@@ -62,6 +70,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     phase: 'Failed',
     reason: 'JobFailed',
     message: /no such page: \/cart/,
+    ended: 'Failed',
   },
   'OOMKilled is failed': {
     spec: { job: shell('exec tail /dev/zero', { resources: { limits: { memory: '32Mi' } } }) },
@@ -182,7 +191,7 @@ describe('what the end of a Job means', { concurrency: 6 }, () => {
         scene.livePods('app').find(({ spec }) => spec.nodeName),
       );
       await ghost.run(pod.metadata.name);
-      await scene.run('app', 't', 'Running');
+      await scene.running('app', 't');
       await ghost.vanish();
       const run = await scene.run('app', 't', 'Inconclusive', { ms: 150_000 });
       assert.equal(run.status?.reason, 'Disrupted', run.status?.message);
@@ -218,12 +227,15 @@ describe('what the end of a Job means', { concurrency: 6 }, () => {
 });
 
 /** Runs the row's test for a release of its own, and expects its verdict on both, and one Job. */
-async function shows(scene: Scene, { spec, phase, reason, message, prepare, disturb }: Row): Promise<void> {
+async function shows(
+  scene: Scene,
+  { spec, phase, reason, message, prepare, disturb, ended }: Row,
+): Promise<void> {
   await prepare?.(scene);
   await scene.syncTest('t', { releases: {}, ...spec });
   await scene.release('app');
   if (disturb) {
-    await scene.run('app', 't', 'Running');
+    await scene.running('app', 't');
     await disturb(scene);
   }
 
@@ -236,4 +248,17 @@ async function shows(scene: Scene, { spec, phase, reason, message, prepare, dist
   assert.match(line('t') ?? '', new RegExp(`^${result}\\b.*\\bv1 \\(chart 1\\.0\\.0\\)`));
   assertOneJobPerDigest(scene, 'app');
   await scene.until('no Pod of the test is left', () => scene.livePods('app').length === 0);
+  if (ended) await endedByItself(scene, ended);
+}
+
+/** The Job was not stopped, and its log can be read. */
+async function endedByItself(scene: Scene, condition: 'Complete' | 'Failed'): Promise<void> {
+  const { namespace, view } = scene;
+  const job = await scene.until('the Job has ended', () =>
+    view.jobs(namespace).find((job) => conditionOf(job, 'Complete') ?? conditionOf(job, 'Failed')),
+  );
+  assert.equal(conditionOf(job, condition)?.status, 'True', JSON.stringify(job.status));
+  assert.notEqual(conditionOf(job, 'Failed')?.reason, 'DeadlineExceeded');
+  const pods = view.pods(namespace).map(({ metadata }) => metadata.deletionTimestamp);
+  assert.deepEqual(pods, [undefined]);
 }

@@ -43,7 +43,7 @@ describe('whatever a release goes through', { concurrency: 5 }, () => {
     async (scene) => {
       await scene.syncTest('t', { releases: {}, job: slowOnce });
       await scene.release('app', { values: { message: '1' } });
-      const { spec } = await scene.run('app', 't', 'Running');
+      const { spec } = await scene.running('app', 't');
 
       await scene.upgrade('app', { values: { message: '2' } });
 
@@ -62,7 +62,7 @@ describe('whatever a release goes through', { concurrency: 5 }, () => {
     await values('1');
     await scene.syncTest('t', { releases: {}, job: slowOnce });
     await scene.release('app', { spec: { valuesFrom: [{ kind: 'ConfigMap', name: 'values' }] } });
-    const { spec } = await scene.run('app', 't', 'Running');
+    const { spec } = await scene.running('app', 't');
     const { generation } = scene.view.release(namespace, 'app')?.metadata ?? {};
 
     await values('2');
@@ -78,7 +78,7 @@ describe('whatever a release goes through', { concurrency: 5 }, () => {
     async (scene) => {
       await scene.syncTest('t', { releases: {}, job: shell(sleeping(8)) });
       await scene.release('app', { values: { message: '1', server: true } });
-      const { spec } = await scene.run('app', 't', 'Running');
+      const { spec } = await scene.running('app', 't');
 
       // Helm waits for the new Pods, which run beside the old ones, well beyond the end of the test.
       await scene.release('app', { values: { message: '2', server: true, readyAfter: 25 } });
@@ -105,7 +105,7 @@ describe('whatever a release goes through', { concurrency: 5 }, () => {
     async (scene) => {
       await scene.syncTest('t', { releases: {}, onNewRevision: 'finish', job: shell(sleeping(10)) });
       await scene.release('app', { values: { message: '1' } });
-      const first = await scene.run('app', 't', 'Running');
+      const first = await scene.running('app', 't');
       await scene.upgrade('app', { values: { message: '2' } });
       const { digest: skipped } = await scene.upgrade('app', { values: { message: '3' } });
       const { digest: newest } = await scene.upgrade('app', { values: { message: '4' } });
@@ -233,7 +233,7 @@ describe('whatever a release goes through', { concurrency: 5 }, () => {
   scenario(world, 'a HelmRelease that is deleted during a run leaves no Pod behind', async (scene) => {
     await scene.syncTest('t', { releases: {}, job: shell(sleeping(600)) });
     await scene.release('app');
-    await scene.run('app', 't', 'Running');
+    await scene.running('app', 't');
     assert.equal(scene.livePods('app').length, 1);
 
     await scene.api.remove('HelmRelease', scene.namespace, 'app');

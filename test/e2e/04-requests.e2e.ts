@@ -15,7 +15,7 @@ describe('whatever people ask for', { concurrency: 5 }, () => {
       const { namespace, view } = scene;
       await scene.syncTest('t', { releases: {}, job: shell(sleeping(6)) });
       await scene.release('app', { values: { message: '1' } });
-      await scene.run('app', 't', 'Running');
+      await scene.running('app', 't');
       const annotations = { 'postsync.dev/suspend': 'true' };
       await scene.release('app', { annotations, values: { message: '1' } });
       assert.equal((await scene.verdict('app')).result, 'passed');
@@ -131,7 +131,7 @@ describe('whatever people ask for', { concurrency: 5 }, () => {
         scene.syncTest('t', { releases: { names: ['app'] }, job: shell(script) });
       await test(sleeping(6, 'exit 1'));
       await scene.release('app');
-      await scene.run('app', 't', 'Running');
+      await scene.running('app', 't');
       await test('exit 0');
 
       const { digest } = await scene.deployed('app');
@@ -149,7 +149,7 @@ describe('whatever people ask for', { concurrency: 5 }, () => {
       const { api, namespace, view } = scene;
       await scene.syncTest('t', { releases: {}, job: shell(sleeping(15)) });
       await scene.release('app');
-      await scene.run('app', 't', 'Running');
+      await scene.running('app', 't');
 
       await api.remove('SyncTest', namespace, 't');
 

@@ -23,13 +23,13 @@ describe('what comes by HTTP', { concurrency: 4 }, () => {
     await scene.syncTest('slow', { releases: {}, job: shell(sleeping(5)) });
     const spec = { test: { enable: true } };
     await scene.release('app', { values: { message: '1', helmTest: 'exit 0' }, spec });
-    await scene.run('app', 'slow', 'Running');
+    await scene.running('app', 'slow');
     await send(repeated(await eventsAbout(scene, 'app')));
     await scene.verdict('app');
 
     await scene.release('app', { values: { message: '2', helmTest: 'exit 0' }, spec });
     await send(repeated(await eventsAbout(scene, 'app')));
-    await scene.run('app', 'slow', 'Running');
+    await scene.running('app', 'slow');
     const told = scene.verdict('app');
     await send(repeated(await eventsAbout(scene, 'app')));
     assert.equal((await told).result, 'passed');
@@ -124,7 +124,7 @@ describe('what comes by HTTP', { concurrency: 4 }, () => {
   scenario(world, 'the verdict of what is deployed can be waited for', async (scene) => {
     await scene.syncTest('t', { releases: {}, job: shell(sleeping(3, 'exit 1')) });
     await scene.release('app');
-    await scene.run('app', 't', 'Running');
+    await scene.running('app', 't');
     const token = await aUser(scene, 'jo', ['get', 'list', 'create']);
 
     const path = `/api/v1/releases/${scene.namespace}/app?wait=30s`;

@@ -60,7 +60,7 @@ describe('whatever moment postsync is killed, each test runs once and there is a
     await scene.postsync.start();
     await scene.syncTest('t', { releases: {}, job: shell(sleeping(4)) });
     await scene.release('app');
-    await scene.run('app', 't', 'Running');
+    await scene.running('app', 't');
     await scene.postsync.kill();
     const name = scene.jobs('app')[0]?.job.metadata.name ?? assert.fail('no Job');
     await scene.until('the Job has ended', async () => {

@@ -40,7 +40,7 @@ describe('postsync recovers by itself', () => {
         await scene.syncTest('quick', { releases: {}, job: shell('exit 0') });
         await scene.syncTest('slow', { releases: {}, job: shell(sleeping(15)) });
         await scene.release('app', { values: { message: '1' } });
-        const { spec } = await scene.run('app', 'slow', 'Running');
+        const { spec } = await scene.running('app', 'slow');
 
         await fault(begin);
         await sleep(seconds * 1000);

@@ -43,6 +43,8 @@ export interface Scene {
     phase: Phase,
     options?: { digest?: string; ms?: number },
   ): Promise<SyncTestRun>;
+  /** Waits until a container of this test runs, and gives its run. */
+  running(release: string, test: string): Promise<SyncTestRun>;
   /** Runs of a release that are there now, oldest first. */
   runs(release: string, test?: string): readonly SyncTestRun[];
   /** Every Job that ever was for a release, with what its own environment says of it; oldest first. */
@@ -180,6 +182,12 @@ export async function openScene(world: World, labels: Readonly<Record<string, st
             .findLast((run) => run.status?.phase === phase && (!digest || run.spec.digest === digest)),
         ms,
       ),
+    running: (release, test) =>
+      until(`${test} for ${release} runs`, () => {
+        const live = scene.livePods(release).filter(({ status }) => status?.phase === 'Running');
+        const jobs = new Set(live.map(jobOf));
+        return scene.runs(release, test).findLast(({ metadata }) => jobs.has(metadata.name));
+      }),
     runs: (release, test) =>
       view
         .runs(namespace)
@@ -203,7 +211,7 @@ export async function openScene(world: World, labels: Readonly<Record<string, st
       const jobs = new Set(scene.jobs(release).map(({ job }) => job.metadata.name));
       return view
         .pods(namespace)
-        .filter(({ metadata }) => jobs.has(metadata.labels?.['batch.kubernetes.io/job-name'] ?? ''))
+        .filter((pod) => jobs.has(jobOf(pod)))
         .filter(({ status }) => status?.phase !== 'Succeeded' && status?.phase !== 'Failed');
     },
     dump: async () => {
@@ -219,6 +227,11 @@ export async function openScene(world: World, labels: Readonly<Record<string, st
 
 function metaOf({ annotations, labels }: ReleaseOptions): Partial<Meta> {
   return { ...(annotations && { annotations }), ...(labels && { labels }) };
+}
+
+/** The Job of a Pod, which has the name of its run. */
+function jobOf({ metadata }: Pod): string {
+  return metadata.labels?.['batch.kubernetes.io/job-name'] ?? '';
 }
 
 /** What is deployed, when helm-controller has nothing more to do. */

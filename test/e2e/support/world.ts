@@ -81,8 +81,10 @@ export function scenario(
   });
 }
 
-function withState(error: unknown, state: string): unknown {
-  if (!(error instanceof Error)) return error;
-  error.message = `${error.message}${error.cause instanceof Error ? ` (${error.cause.message})` : ''}\n${state}\n`;
-  return error;
+function withState(error: unknown, state: string): Error {
+  const { message, cause, stack } = error instanceof Error ? error : new Error(String(error));
+  const because = cause instanceof Error ? ` (${cause.message})` : '';
+  const told = new Error(`${message}${because}\n${state}\n`);
+  if (stack) told.stack = `${told.message}${stack.slice(stack.indexOf('\n    at '))}`;
+  return told;
 }
