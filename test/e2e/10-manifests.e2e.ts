@@ -187,7 +187,7 @@ describe('manifests/, on a real API server', { concurrency: 2, timeout: 240_000 
 
     const refused: Readonly<Record<string, object>> = {
       "another's annotation": { metadata: { annotations: { a: 'c' } } },
-      'not even to remove it': { metadata: { annotations: { a: null } } },
+      "another's annotation, by removing it": { metadata: { annotations: { a: null } } },
       'an annotation of Flux': { metadata: { annotations: { 'reconcile.fluxcd.io/forceAt': '1' } } },
       'a key that looks like its own': { metadata: { annotations: { 'evilpostsync.dev/a': '1' } } },
       "another's label": { metadata: { labels: { a: 'c' } } },
@@ -267,7 +267,15 @@ describe('manifests/, on a real API server', { concurrency: 2, timeout: 240_000 
       ['admin', 'no'],
       [POSTSYNC, 'yes'],
     ] as const) {
-      const question = ['can-i', 'patch', 'synctestruns/status', '-n', namespace, `--as=${user}`];
+      const question = [
+        'can-i',
+        'patch',
+        'synctestruns',
+        '--subresource=status',
+        '-n',
+        namespace,
+        `--as=${user}`,
+      ];
       const said = await kubectl('auth', ...question).catch(
         (error: { stdout?: string }) => error.stdout ?? '',
       );
