@@ -183,6 +183,16 @@ describe('the Deployment', () => {
     assert.ok(pod.terminationGracePeriodSeconds * 1000 >= shutdownGraceMs + 10_000);
   });
 
+  test('is probed at paths that there are', () => {
+    const app = readFileSync(new URL('../src/receive/app.ts', import.meta.url), 'utf8');
+    const probes = Object.entries(container).filter(([key]) => key.endsWith('Probe'));
+    assert.equal(probes.length, 3);
+    for (const [, probe] of probes as [string, Container['livenessProbe']][]) {
+      assert.equal(probe?.httpGet.port, 'http');
+      assert.ok(app.includes(`app.get('${probe.httpGet.path}'`), probe.httpGet.path);
+    }
+  });
+
   test('is reached at the port that the service listens on', () => {
     const [port] = container.ports;
     assert.deepEqual(port, { name: 'http', containerPort: defaults().port });
