@@ -1,0 +1,58 @@
+import type { Verdict } from '../decide/model.ts';
+import type { ReleaseVerdict } from '../ports.ts';
+
+/** Which deployment a verdict is asked for. Every part that is given must hold. */
+export interface Wanted {
+  readonly chartVersion?: string | undefined;
+  readonly appVersion?: string | undefined;
+  /** The digest that was deployed before: only a verdict on another one counts. */
+  readonly afterDigest?: string | undefined;
+}
+
+const STATUSES: Readonly<Record<Verdict, number>> = { passed: 200, failed: 422, inconclusive: 424 };
+/** 408 Request Timeout: not decided, at least not in the time given. */
+export const NOT_DECIDED = 408;
+
+export interface Told {
+  readonly status: number;
+  readonly message: string;
+}
+
+/** What a question for a verdict is answered now. Pure. */
+export function tell({ result, isCurrent, deployed, digest }: ReleaseVerdict, wanted: Wanted): Told {
+  if (!deployed) return { status: NOT_DECIDED, message: 'nothing is deployed' };
+  const shown = `v${deployed.version} (chart ${deployed.chartVersion})`;
+  const other = difference(deployed, wanted);
+  if (other) return { status: NOT_DECIDED, message: `${shown} is deployed, ${other}` };
+  if (result === undefined)
+    return { status: NOT_DECIDED, message: `no result stands on ${shown}: does any test ask for it?` };
+  if (!isCurrent && digest !== deployed.digest)
+    return {
+      status: NOT_DECIDED,
+      message: `the result that stands is about another deployment than ${shown}`,
+    };
+  if (!isCurrent) return { status: NOT_DECIDED, message: 'the release is moving' };
+  if (result === 'pending' || result === 'running')
+    return { status: NOT_DECIDED, message: `the tests of ${shown} are ${result}` };
+  return { status: STATUSES[result], message: `the tests of ${shown} ended: ${result}` };
+}
+
+function difference(
+  { digest, chartVersion, appVersion }: NonNullable<ReleaseVerdict['deployed']>,
+  wanted: Wanted,
+): string | undefined {
+  if (wanted.afterDigest === digest) return 'as it was before';
+  if (wanted.chartVersion !== undefined && !isVersion(chartVersion, wanted.chartVersion))
+    return `not chart ${wanted.chartVersion}`;
+  if (wanted.appVersion !== undefined && appVersion !== wanted.appVersion)
+    return `its app version is ${appVersion ?? 'not known'}, not ${wanted.appVersion}`;
+  return undefined;
+}
+
+/**
+ * For charts from OCI, helm-controller adds a part of the artifact's digest: `1.2.0+0123456789ab`. One who asks for
+ * 1.2.0 means that one, too.
+ */
+function isVersion(deployed: string, wanted: string): boolean {
+  return deployed === wanted || (!wanted.includes('+') && deployed.split('+')[0] === wanted);
+}
