@@ -6,14 +6,17 @@ import { connect } from './kubernetes.ts';
 import { createLease } from './lease.ts';
 import { createLog, type Logger } from './log.ts';
 import { createMetrics } from './metrics.ts';
+import { createApp } from './receive/app.ts';
+import { listen } from './receive/listen.ts';
 import { runCheck } from './run/check.ts';
+import { CHECK_VARIABLE } from './run/check-container.ts';
+import { stop } from './shutdown.ts';
 import { followAll } from './tables.ts';
+import { VERSION } from './version.ts';
 import { wire } from './wire.ts';
 
-const VERSION = '0.1.0';
-
-/** Runs the service until the signal aborts. */
-async function serve(config: Config, log: Logger, stop: AbortSignal): Promise<void> {
+/** Runs the service until it is told to stop. */
+async function serve(config: Config, log: Logger, stopping: AbortSignal): Promise<'clean' | 'forced'> {
   const metrics = createMetrics({ cluster: config.clusterName, version: VERSION });
   const kubeConfig = new KubeConfig();
   kubeConfig.loadFromDefault();
@@ -21,41 +24,68 @@ async function serve(config: Config, log: Logger, stop: AbortSignal): Promise<vo
     timeoutMs: config.apiServerTimeoutMs,
     onCall: (...call) => metrics.apiCall(...call),
   });
-  const lease = createLease(kubernetes, {
-    namespace: config.namespace,
-    name: config.leaseName,
-    identity: config.identity,
-    log,
-  });
+  const { namespace, leaseName: name, identity, resyncIntervalMs: resyncMs, testsNamespace } = config;
+  const lease = createLease(kubernetes, { namespace, name, identity, log });
   const isActive = config.leaderElection ? () => lease.held() : () => true;
-  const wired = wire({ config, kubernetes, log, metrics, isActive });
-  const { resyncIntervalMs: resyncMs, testsNamespace } = config;
+  const { queue, tables, requests, changes, onRelease } = wire({
+    config,
+    kubernetes,
+    log,
+    metrics,
+    isActive,
+  });
+
+  let isReady = false;
+  const app = createApp({
+    hmacKeys: config.fluxHmacKeys,
+    bearerTokens: config.fluxBearerTokens,
+    reasons: config.fluxReasons,
+    onRelease,
+    requests,
+    changes,
+    kubernetes,
+    isReady: () => isReady,
+    stopping,
+    log,
+    metrics,
+  });
+  const { server, port } = await listen(app, config.port);
+  log.info({ port, version: VERSION }, 'listening');
+
   const following = new AbortController();
-  await followAll(kubernetes, wired.tables, { signal: following.signal, resyncMs, testsNamespace, log });
-  log.info({ releases: wired.tables.releases.size }, 'everything was listed');
+  const listed = followAll(kubernetes, tables, { signal: following.signal, resyncMs, testsNamespace, log });
+  const aborted = stopping.aborted ? Promise.resolve() : once(stopping, 'abort');
+  await Promise.race([listed, aborted]);
+  isReady = !stopping.aborted;
+  log.info({ releases: tables.releases.size, tests: tables.tests.size }, isReady ? 'ready' : 'stopping');
 
   const lead = async (signal: AbortSignal) => {
-    wired.queue.start();
+    queue.start();
     if (!signal.aborted) await once(signal, 'abort');
-    await wired.queue.stop();
+    await queue.stop();
   };
-  await (config.leaderElection ? lease.run(stop, lead) : lead(stop));
+  const leading = config.leaderElection ? lease.run(stopping, lead) : lead(stopping);
+  await Promise.race([leading, aborted]);
+  const how = await stop({ server, drain: () => leading, log, graceMs: config.shutdownGraceMs });
   following.abort();
   await kubernetes.close();
+  return how;
 }
 
+/** @returns the exit code */
 async function main(argv: readonly string[]): Promise<number> {
-  if (argv[0] === 'check') return runCheck(argv.at(-1), (line) => void process.stdout.write(`${line}\n`));
+  if (argv[0] === 'check')
+    return runCheck(process.env[CHECK_VARIABLE], (line) => void process.stdout.write(`${line}\n`));
   const parsed = parseConfig(argv, process.env);
   if (parsed.kind === 'help') {
     process.stdout.write(parsed.text);
     return 0;
   }
-  const log = createLog(parsed.config.logLevel);
+  const { config } = parsed;
+  const log = createLog(config.logLevel);
   const stopping = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort());
-  await serve(parsed.config, log, stopping.signal);
-  return 0;
+  return (await serve(config, log, stopping.signal)) === 'clean' ? 0 : 1;
 }
 
 try {

@@ -5,6 +5,7 @@ import type { Kubernetes } from './kubernetes.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { Jobs, Records, Requests } from './ports.ts';
+import { type Changes, createChanges } from './receive/changes.ts';
 import { createAdmission } from './reconcile/admission.ts';
 import { createTestCheck } from './reconcile/check-test.ts';
 import { createQueue, type Queue } from './reconcile/queue.ts';
@@ -31,6 +32,7 @@ export interface Wired {
   readonly queue: Queue;
   readonly tables: Tables;
   readonly requests: Requests;
+  readonly changes: Changes;
   /** Something was heard of a release: look at it. */
   readonly onRelease: (release: Ref) => void;
 }
@@ -43,9 +45,20 @@ export function wire({ config, kubernetes, log, metrics, isActive }: WireOptions
   };
   const queue = createQueue({ look: (key) => look(key), parallel: config.parallelLooks, onFailure });
   const onRelease = (release: Ref) => queue.add(`release:${keyOf(release)}`);
+  const changes = createChanges();
+  const onChange = (release: Ref) => {
+    onRelease(release);
+    changes.tell(release);
+  };
   const onTest = (test: Ref) => queue.add(`test:${keyOf(test)}`);
   const onRunGone = (run: Run) => admission.leave(run);
-  const tables = createTables({ log, onRelease, onTest, onRunGone, testsNamespace: config.testsNamespace });
+  const tables = createTables({
+    log,
+    onRelease: onChange,
+    onTest,
+    onRunGone,
+    testsNamespace: config.testsNamespace,
+  });
   const admission = createAdmission({ maxRuns: config.maxRuns, now: () => new Date(), onRoom: onRelease });
 
   const settings = {
@@ -112,7 +125,7 @@ export function wire({ config, kubernetes, log, metrics, isActive }: WireOptions
     runs: () => ({ waiting: admission.waiting, running: admission.running }),
     oldestUndecidedAt: () => oldestUndecided(tables.releases.values()),
   });
-  return { queue, tables, requests: createRequests(deps), onRelease };
+  return { queue, tables, requests: createRequests(deps), changes, onRelease };
 }
 
 function kindOf(world: World, run: Run): string {

@@ -86,14 +86,15 @@ export function createJobs(kubernetes: Kubernetes, tables: JobTables, options: J
       )) as { items: readonly unknown[] };
       for (const item of items) pods.upsert(item);
     },
-    of: (release) => jobs.in(keyOf(release)).map(knownJob),
+    of: (release) => jobs.in(keyOf(release)).map((job) => knownJob(job, pods.in(job.uid))),
     stop: (job) => change(job, stopJob(kubernetes, job)),
     seal: (job) => change(job, sealJob(kubernetes, job, jobs.get(keyOf(job))?.limits.ttlSeconds)),
   };
 }
 
 /** The stop is an `activeDeadlineSeconds` that no test has. */
-function knownJob({ namespace, name, uid, runUid, runName, runNamespace, ...job }: JobView): KnownJob {
+function knownJob(view: JobView, pods: readonly PodView[]): KnownJob {
+  const { namespace, name, uid, runUid, runName, runNamespace, ...job } = view;
   return {
     namespace,
     name,
@@ -101,10 +102,15 @@ function knownJob({ namespace, name, uid, runUid, runName, runNamespace, ...job 
     runUid,
     run: { namespace: runNamespace, name: runName },
     // The controller ends the rest by itself; a stop now would turn a success into a failure.
-    isFinished: job.finished || job.end !== undefined,
+    isFinished: job.finished || job.end !== undefined || (!job.retriesPods && haveEnded(pods)),
     isStopping: job.activeDeadlineSeconds === 1,
     isSealed: job.sealed,
   };
+}
+
+/** Nothing of a Job runs any more, though its controller may not have said so yet. */
+function haveEnded(pods: readonly PodView[]): boolean {
+  return pods.length > 0 && pods.every((pod) => pod.containers.every(({ state }) => state.kind === 'ended'));
 }
 
 function releaseKey(run: Run): string {
