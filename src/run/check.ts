@@ -7,7 +7,9 @@ import type { HttpCheck } from '../sync-test.ts';
 
 /** Bytes of a body that are looked at. */
 const BODY_LIMIT = 1024 * 1024;
-const ATTEMPT_TIMEOUT_MS = 10_000;
+/** Time for one attempt; the last one gets its least, though the time of the check is up before. */
+const ATTEMPT_MOST_MS = 10_000;
+const ATTEMPT_LEAST_MS = 1000;
 const REDIRECTS = 5;
 
 const PASSED = 0;
@@ -68,7 +70,11 @@ async function settle(
   const deadline = performance.now() + timeoutMs;
   for (let attempt = 1; ; attempt += 1) {
     const left = deadline - performance.now();
-    const { problem, hopeless } = await ask(check, dispatcher, Math.ceil(Math.min(ATTEMPT_TIMEOUT_MS, left)));
+    const { problem, hopeless } = await ask(
+      check,
+      dispatcher,
+      Math.ceil(Math.min(ATTEMPT_MOST_MS, Math.max(ATTEMPT_LEAST_MS, left))),
+    );
     print(`${name}: ${problem ?? 'as expected'}`);
     if (problem === undefined) return PASSED;
     if (hopeless) return INCONCLUSIVE;

@@ -65,6 +65,7 @@ export async function dryRun(kubernetes: Kubernetes, job: V1Job): Promise<string
     await kubernetes.create(target, job, { dryRun: 'All', fieldValidation: 'Strict' });
     return undefined;
   } catch (error) {
+    if (isCode(error, 'API_EXISTS')) return undefined;
     if (!isCode(error, 'API_REJECTED', 'API_FORBIDDEN', 'API_NOT_FOUND')) throw error;
     return error.message.replace(/^cannot create \S+: /, '');
   }
