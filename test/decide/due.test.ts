@@ -22,6 +22,22 @@ function wakeAt(scene: Scene, now: Date): Date | undefined {
   return plan(observed(scene), POLICY, now).wakeAt;
 }
 
+const shared = (name: string, needs: readonly string[] = []) =>
+  aTest(name, { ref: { namespace: 'tests', name }, namespaces: {}, needs });
+
+const inconclusive = (attempt: number, at: number) =>
+  aRun({ attempt, outcome: { verdict: 'inconclusive', finishedAt: after(at) } });
+
+const asked = (value: string, handled?: string) =>
+  aRelease({
+    annotations: {
+      'postsync.dev/requestedAt': value,
+      ...(handled !== undefined && { 'postsync.dev/lastHandledRequestedAt': handled }),
+    },
+  });
+
+const told = { 'postsync.dev/result': 'passed', 'postsync.dev/digest': 'sha256:seven' };
+
 describe('a revision is due', () => {
   test('when it is deployed, Ready, and Flux has finished with it', () => {
     assert.deepEqual(planned(), ['create smoke upgrade 1']);
@@ -137,8 +153,6 @@ describe('needs', () => {
 
   test('of a shared test prefers the test of its own namespace', () => {
     const policy = { ...POLICY, testsNamespace: 'tests' };
-    const shared = (name: string, needs: readonly string[] = []) =>
-      aTest(name, { ref: { namespace: 'tests', name }, namespaces: {}, needs });
     const scene = { policy, tests: [aTest('db'), shared('db'), shared('smoke', ['db'])] };
     const local = aRun({ test: 'db', outcome: {} });
     const other = aRun({ test: 'db', outcome: {}, ref: { namespace: 'apps', name: 'shared-db' } });
@@ -169,9 +183,6 @@ describe('suspend', () => {
 });
 
 describe('a retry', () => {
-  const inconclusive = (attempt: number, at: number) =>
-    aRun({ attempt, outcome: { verdict: 'inconclusive', finishedAt: after(at) } });
-
   test('comes by itself after an inconclusive run, with a back-off that doubles', () => {
     const runs = [inconclusive(1, 0)];
     assert.deepEqual(planned({ runs }, after(29)), []);
@@ -244,13 +255,6 @@ describe('a SyncTest whose spec changed', () => {
 });
 
 describe('requestedAt', () => {
-  const asked = (value: string, handled?: string) =>
-    aRelease({
-      annotations: {
-        'postsync.dev/requestedAt': value,
-        ...(handled !== undefined && { 'postsync.dev/lastHandledRequestedAt': handled }),
-      },
-    });
   const passed = aRun({ outcome: { verdict: 'passed' } });
 
   test('asks for a re-run when its value is new', () => {
@@ -287,7 +291,6 @@ describe('requestedAt', () => {
     assert.deepEqual(planned({ release: asked('a', 'a'), runs: [passed] }), []);
     assert.deepEqual(planned({ release: asked('a', 'a') }), ['create smoke upgrade 1']);
     const release = asked('a', 'a');
-    const told = { 'postsync.dev/result': 'passed', 'postsync.dev/digest': 'sha256:seven' };
     const calm = { ...release, annotations: { ...release.annotations, ...told } };
     assert.deepEqual(planned({ release: calm }), []);
   });

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { LabelSelector, Test } from '../../src/decide/model.ts';
+import { asksFor, matches, select } from '../../src/decide/select.ts';
+import { aRelease, aTest, POLICY } from '../support/model.ts';
+
+function selected(
+  tests: readonly Test[],
+  { annotations = {}, testsNamespace = 'tests', labels = { tier: 'web' } } = {},
+): readonly string[] {
+  const offer = {
+    testsIn: (namespace: string) => tests.filter(({ ref }) => ref.namespace === namespace),
+    labelsOf: (namespace: string) => (namespace === 'apps' ? { team: 'web' } : undefined),
+    builtIn: [],
+  };
+  const { wanted, problems } = select(aRelease({ annotations, labels }), offer, {
+    ...POLICY,
+    testsNamespace,
+  });
+  return [
+    ...wanted.map(({ test, named }) => `${test.ref.namespace}/${test.ref.name}${named ? ' named' : ''}`),
+    ...problems.map(({ name, reason }) => `${name} ${reason}`),
+  ];
+}
+
+function without(test: Test): Test {
+  const { releases: _, ...rest } = test;
+  return rest;
+}
+
+const labelsOf = () => ({ team: 'web' });
+
+describe('a release asks for', () => {
+  test('the tests of its namespace that select it', () => {
+    assert.deepEqual(selected([aTest(), aTest('other', { ref: { namespace: 'x', name: 'other' } })]), [
+      'apps/smoke',
+    ]);
+  });
+
+  test('the tests that it names, spaces and repetitions aside, once each', () => {
+    const annotations = { 'postsync.dev/tests': ' smoke, e2e,,smoke' };
+    assert.deepEqual(selected([without(aTest()), aTest('e2e')], { annotations }), [
+      'apps/smoke named',
+      'apps/e2e named',
+    ]);
+  });
+
+  test('no test without `releases` that it does not name', () => {
+    assert.deepEqual(selected([without(aTest())]), []);
+  });
+
+  test('what fulfils names and labels together', () => {
+    const releases = { names: ['podinfo'], labels: { matchLabels: { tier: 'web' } } };
+    assert.deepEqual(selected([aTest('smoke', { releases })]), ['apps/smoke']);
+    assert.deepEqual(selected([aTest('smoke', { releases })], { labels: { tier: 'db' } }), []);
+    assert.deepEqual(selected([aTest('smoke', { releases: { ...releases, names: ['x'] } })]), []);
+  });
+
+  test('a missing test, an unknown key and a test that cannot work as problems', () => {
+    const annotations = {
+      'postsync.dev/tests': 'gone',
+      'postsync.dev/typo': '1',
+      'tests.postsync.dev/x': '',
+    };
+    assert.deepEqual(selected([aTest('bad', { invalid: 'no' })], { annotations }), [
+      'typo UnknownKey',
+      'gone TestNotFound',
+      'bad InvalidTest',
+    ]);
+  });
+});
+
+describe('a test of the tests namespace', () => {
+  const ref = { namespace: 'tests', name: 'smoke' };
+  const shared = aTest('smoke', { ref, namespaces: { matchLabels: { team: 'web' } } });
+
+  test('reaches the namespaces that its namespaceSelector selects', () => {
+    assert.deepEqual(selected([shared]), ['tests/smoke']);
+    assert.deepEqual(selected([{ ...shared, namespaces: { matchLabels: { team: 'db' } } }]), []);
+    const { namespaces: _, ...local } = shared;
+    assert.deepEqual(selected([local]), []);
+  });
+
+  test('reaches nothing when the administrator named another one', () => {
+    assert.deepEqual(selected([shared], { testsNamespace: 'others' }), []);
+  });
+
+  test('is not named by a release elsewhere', () => {
+    assert.deepEqual(selected([without(shared)], { annotations: { 'postsync.dev/tests': 'smoke' } }), [
+      'smoke TestNotFound',
+    ]);
+  });
+
+  test('counts as asked for in the same cases', () => {
+    const policy = { ...POLICY, testsNamespace: 'tests' };
+    assert.ok(asksFor(aRelease(), shared, labelsOf, policy));
+    assert.ok(!asksFor(aRelease(), shared, labelsOf, POLICY));
+    assert.ok(!asksFor(aRelease(), shared, () => ({}), policy));
+    assert.ok(asksFor(aRelease(), aTest(), labelsOf, policy));
+    const annotations = { 'postsync.dev/tests': 'smoke' };
+    assert.ok(asksFor(aRelease({ annotations }), without(aTest()), labelsOf, policy));
+    assert.ok(!asksFor(aRelease(), without(aTest()), labelsOf, policy));
+  });
+});
+
+describe('a label selector', () => {
+  const rows: readonly [LabelSelector | undefined, boolean][] = [
+    [undefined, true],
+    [{}, true],
+    [{ matchLabels: { a: '1' } }, true],
+    [{ matchLabels: { a: '2' } }, false],
+    [{ matchLabels: { b: '1' } }, false],
+    [{ matchExpressions: [{ key: 'a', operator: 'In', values: ['1', '2'] }] }, true],
+    [{ matchExpressions: [{ key: 'b', operator: 'In', values: ['1'] }] }, false],
+    [{ matchExpressions: [{ key: 'a', operator: 'NotIn', values: ['1'] }] }, false],
+    [{ matchExpressions: [{ key: 'b', operator: 'NotIn', values: ['1'] }] }, true],
+    [{ matchExpressions: [{ key: 'a', operator: 'Exists' }] }, true],
+    [{ matchExpressions: [{ key: 'b', operator: 'Exists' }] }, false],
+    [{ matchExpressions: [{ key: 'a', operator: 'DoesNotExist' }] }, false],
+    [{ matchLabels: { a: '1' }, matchExpressions: [{ key: 'b', operator: 'Exists' }] }, false],
+  ];
+  for (const [selector, expected] of rows) {
+    test(`${JSON.stringify(selector)} ${expected ? 'holds' : 'does not hold'} for a=1`, () => {
+      assert.equal(matches(selector, { a: '1' }), expected);
+    });
+  }
+});
