@@ -83,7 +83,7 @@ function outOfTime(
   { at }: JobEnd,
   { mine, events }: { mine: readonly PodView[]; events: readonly FailedCreate[] },
 ): Outcome {
-  if (job.startedAt ?? startOf(job, mine)) {
+  if (startOf(job, mine)) {
     const message = `it ran until the deadline of its Job, ${job.activeDeadlineSeconds} s after that was created`;
     return { verdict: 'failed', reason: 'TimedOut', message, finishedAt: at };
   }

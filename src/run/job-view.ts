@@ -33,8 +33,6 @@ export interface JobView extends JobRef {
   readonly startTime?: Date;
   readonly suspended: boolean;
   readonly deleting: boolean;
-  /** When its container was seen to run, from its SyncTestRun: the Pod may be gone when the deadline is judged. */
-  readonly startedAt?: Date;
   /** It makes new Pods for failed ones. */
   readonly retriesPods: boolean;
   readonly activeDeadlineSeconds?: number;

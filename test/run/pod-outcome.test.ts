@@ -119,12 +119,6 @@ test('a Pod that goes with the deadline is not one that somebody deleted', () =>
   assert.equal(reasonOf(stateOf(view, [pod([main(running)], { deleted: { at: at(20) } })])), 'PodDeleted');
 });
 
-test('the deadline fails a run that was seen to run, though the Pod is gone', () => {
-  const end = { succeeded: false, reason: 'DeadlineExceeded', message: '', at: at(40) };
-  assert.equal(reasonOf(stateOf(job({ end }), [])), 'StartTimedOut');
-  assert.equal(reasonOf(stateOf(job({ end, startedAt: at(5) }), [])), 'TimedOut');
-});
-
 test("a Pod's own deadline is a timeout too", () => {
   const killed = pod([main(ended(137))], { phase: 'Failed', reason: 'DeadlineExceeded' });
   assert.equal(reasonOf(stateOf(job(), [killed])), 'TimedOut');
