@@ -85,6 +85,7 @@ function withState(error: unknown, state: string): Error {
   const { message, cause, stack } = error instanceof Error ? error : new Error(String(error));
   const because = cause instanceof Error ? ` (${cause.message})` : '';
   const told = new Error(`${message}${because}\n${state}\n`);
-  if (stack) told.stack = `${told.message}${stack.slice(stack.indexOf('\n    at '))}`;
+  const frames = stack?.split('\n').filter((line) => line.startsWith('    at ')) ?? [];
+  told.stack = [told.message, ...frames].join('\n');
   return told;
 }
