@@ -52,11 +52,29 @@ export function runJobs(api: Api, owners: Owners): () => void {
     const job = store.get(JOBS, namespace, name);
     if (job && !job.metadata.deletionTimestamp && !specOf(job).managedBy) sync(job);
   });
+  /** Pods whose Job is gone wait for nobody. */
+  const letGo = loop((key) => {
+    const [namespace = '', name = ''] = key.split('/');
+    const pod = store.get(PODS, namespace, name);
+    const owner = pod?.metadata.ownerReferences?.find(({ kind }) => kind === 'Job');
+    const job = owner && store.get(JOBS, namespace, owner.name);
+    if (pod && (!owner || job?.metadata.uid !== owner.uid)) untrack(pod);
+  });
+
   function sync(job: KubeObject): void {
     const status = statusOf(job);
     const end = status.conditions?.find(({ type }) => type === 'Complete' || type === 'Failed');
     if (end) expire(job, end);
-    else if (!specOf(job).suspend) advance(job, status);
+    else if (specOf(job).suspend) suspend(job, status);
+    else advance(job, resumed(status));
+  }
+
+  /** A suspended Job has no Pods, and its deadline does not run. */
+  function suspend(job: KubeObject, { startTime: _s, active: _a, ...status }: JobStatus): void {
+    const said = status.conditions?.some((one) => one.type === 'Suspended' && one.status === 'True');
+    const condition = conditionOf({ type: 'Suspended', reason: 'JobSuspended', message: 'Job suspended' });
+    if (!said) writeStatus(job, { ...status, conditions: [condition] });
+    stopPods(podsOf(job).filter((pod) => !isTerminal(pod)));
   }
 
   function advance(job: KubeObject, status: JobStatus): void {
@@ -70,7 +88,7 @@ export function runJobs(api: Api, owners: Owners): () => void {
     const fresh = pods.filter((pod) => isTerminal(pod) && pod.metadata.finalizers?.includes(TRACKING));
     const running = pods.filter((pod) => !isTerminal(pod));
     const next: JobStatus = { ...status, startTime, ...counted(status, fresh) };
-    const decided = status.conditions?.[0];
+    const decided = targetOf(status);
     const facts = { pods, failed: next.failed ?? 0, overdue: (leftMs ?? 1) <= 0 };
     const verdict = decided ? undefined : verdictOf(job, facts);
     if (verdict) decide(job, next, { running, verdict });
@@ -93,8 +111,13 @@ export function runJobs(api: Api, owners: Owners): () => void {
     const condition = passed
       ? { type: 'SuccessCriteriaMet', reason: 'CompletionsReached', message: REACHED }
       : { type: 'FailureTarget', ...verdict };
-    writeStatus(job, { ...rest, ...killed, conditions: [conditionOf(condition)], ready: 0, terminating: 0 });
-    for (const pod of running) {
+    const conditions = [...(status.conditions ?? []), conditionOf(condition)];
+    writeStatus(job, { ...rest, ...killed, conditions, ready: 0, terminating: 0 });
+    stopPods(running);
+  }
+
+  function stopPods(pods: readonly KubeObject[]): void {
+    for (const pod of pods) {
       untrack(pod);
       api.remove({ type: PODS, namespace: pod.metadata.namespace }, pod.metadata.name);
     }
@@ -105,12 +128,12 @@ export function runJobs(api: Api, owners: Owners): () => void {
     const left = running.some(({ metadata }) => store.get(PODS, metadata.namespace, metadata.name));
     if (!current || left) return;
     const status = statusOf(current);
-    const target = status.conditions?.[0];
+    const target = targetOf(status);
     if (!target) return;
     const passed = target.type === 'SuccessCriteriaMet';
     const last = conditionOf({ ...target, type: passed ? 'Complete' : 'Failed' });
     const completion = passed ? { completionTime: timestamp() } : {};
-    writeStatus(current, { ...status, ...completion, conditions: [target, last] });
+    writeStatus(current, { ...status, ...completion, conditions: [...(status.conditions ?? []), last] });
     const { reason, message } = passed ? { reason: 'Completed', message: 'Job completed' } : target;
     const type = passed ? 'Normal' : 'Warning';
     recordEvent(api, current, { type, reason, message, component: COMPONENT });
@@ -179,8 +202,13 @@ export function runJobs(api: Api, owners: Owners): () => void {
 
   const unsubscribe = store.onChange(({ type, before, after }) => {
     const object = (after ?? before) as KubeObject;
-    if (type === JOBS && after) look.add(keyOf(after));
+    if (type === JOBS) {
+      look.add(keyOf(object));
+      if (!after)
+        for (const { namespace, name } of owners.of(object.metadata.uid)) letGo.add(`${namespace}/${name}`);
+    }
     if (type !== PODS) return;
+    if (after?.metadata.finalizers?.includes(TRACKING)) letGo.add(keyOf(after));
     for (const { kind, name } of object.metadata.ownerReferences ?? []) {
       if (kind === 'Job') look.add(`${object.metadata.namespace}/${name}`);
     }
@@ -188,10 +216,28 @@ export function runJobs(api: Api, owners: Owners): () => void {
   return () => {
     unsubscribe();
     look.stop();
+    letGo.stop();
   };
 }
 
 const keyOf = ({ metadata }: KubeObject) => `${metadata.namespace}/${metadata.name}`;
+
+/** The condition that says how the Job will end. */
+function targetOf({ conditions = [] }: JobStatus): Condition | undefined {
+  return conditions.find(({ type }) => type === 'FailureTarget' || type === 'SuccessCriteriaMet');
+}
+
+function resumed(status: JobStatus): JobStatus {
+  const { conditions } = status;
+  if (!conditions?.some((one) => one.type === 'Suspended' && one.status === 'True')) return status;
+  const { status: _, ...condition } = conditionOf({
+    type: 'Suspended',
+    reason: 'JobResumed',
+    message: 'Job resumed',
+  });
+  const others = conditions.filter(({ type }) => type !== 'Suspended');
+  return { ...status, conditions: [{ ...condition, status: 'False' }, ...others] };
+}
 
 const REACHED = 'Reached expected number of succeeded pods';
 

@@ -1,5 +1,5 @@
 import { type KubeObject, valueAt } from './objects.ts';
-import { badRequest } from './refusal.ts';
+import { badRequest, type Refusal } from './refusal.ts';
 import type { ResourceType } from './resources.ts';
 
 type Predicate = (object: KubeObject) => boolean;
@@ -40,12 +40,21 @@ export function fieldSelector(text: string, type: ResourceType): Predicate {
       const match = /^([^=!]+)(==|=|!=)(.*)$/.exec(part);
       if (!match) throw badRequest(`invalid selector: '${part}'; can't understand '${part}'`);
       const [, field = '', operator, wanted] = match;
-      if (!allowed.has(field)) throw badRequest(`field label not supported: ${field}`);
+      if (!allowed.has(field)) throw unsupported(field, type);
       const path = field.split('.');
       const value = (object: KubeObject) => scalar(valueAt(object, path));
       return (object) => (value(object) === wanted) === (operator !== '!=');
     });
   return (object) => parts.every((part) => part(object));
+}
+
+function unsupported(field: string, { custom, fields }: ResourceType): Refusal {
+  const plain = !custom && fields.length === 0;
+  return badRequest(
+    plain
+      ? `"${field}" is not a known field selector: only "metadata.name", "metadata.namespace"`
+      : `field label not supported: ${field}`,
+  );
 }
 
 function scalar(value: unknown): string {

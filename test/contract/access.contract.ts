@@ -3,6 +3,21 @@ import { after, before, describe, test } from 'node:test';
 import { PostsyncError } from '../../src/errors.ts';
 import type { Subject, Thing } from './subject.ts';
 
+const event = (name: string, namespace: string) => ({
+  apiVersion: 'v1',
+  kind: 'Event',
+  metadata: { name },
+  involvedObject: { apiVersion: 'v1', kind: 'ConfigMap', name: 'thing', namespace, uid: 'u' },
+  type: 'Warning',
+  reason: 'Because',
+  message: 'so',
+  count: 1,
+  firstTimestamp: '2026-11-21T10:00:00Z',
+  lastTimestamp: '2026-11-21T10:00:00Z',
+  reportingComponent: 'contract',
+  source: { component: 'contract' },
+});
+
 /** What postsync relies on to know who asks, and what they may; and of Events. */
 export function accessContract(open: () => Promise<Subject>): void {
   describe('reviews and Events', () => {
@@ -73,20 +88,6 @@ export function accessContract(open: () => Promise<Subject>): void {
 
     test('Events are of the namespace of what they are about, and are found by it', async () => {
       const events = { resource: 'events', namespace: subject.namespace } as const;
-      const event = (name: string, namespace: string) => ({
-        apiVersion: 'v1',
-        kind: 'Event',
-        metadata: { name },
-        involvedObject: { apiVersion: 'v1', kind: 'ConfigMap', name: 'thing', namespace, uid: 'u' },
-        type: 'Warning',
-        reason: 'Because',
-        message: 'so',
-        count: 1,
-        firstTimestamp: '2026-11-21T10:00:00Z',
-        lastTimestamp: '2026-11-21T10:00:00Z',
-        reportingComponent: 'contract',
-        source: { component: 'contract' },
-      });
       await subject.api.create(events, event('told', subject.namespace));
       await assert.rejects(
         subject.api.create(events, event('astray', 'elsewhere')),

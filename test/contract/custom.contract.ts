@@ -62,6 +62,19 @@ const CRD = {
   },
 };
 
+const widget = (name: string, spec: object | undefined, more: object = {}) => ({
+  apiVersion: `${GROUP}/v1`,
+  kind: 'Widget',
+  metadata: { name },
+  ...(spec && { spec }),
+  ...more,
+});
+/** What a refusal says is wrong. */
+const faults = ({ status, body }: Answer) => {
+  assert.equal(status, 422, body.message);
+  return (body.details?.causes ?? []).map(({ field, message }) => `${field}: ${message}`);
+};
+
 /** What postsync relies on of kinds that a CRD defines. */
 export function customContract(open: () => Promise<Subject>): void {
   describe('custom resources', () => {
@@ -79,21 +92,10 @@ export function customContract(open: () => Promise<Subject>): void {
 
     const path = (name = '') =>
       `/apis/${GROUP}/v1/namespaces/${subject.namespace}/widgets${name && `/${name}`}`;
-    const widget = (name: string, spec: object | undefined, more: object = {}) => ({
-      apiVersion: `${GROUP}/v1`,
-      kind: 'Widget',
-      metadata: { name },
-      ...(spec && { spec }),
-      ...more,
-    });
     const create = (name: string, spec: object | undefined, more?: object) =>
       subject.raw('POST', path(), { body: widget(name, spec, more) });
     const merge = (at: string, body: object) =>
       subject.raw('PATCH', at, { body, type: 'application/merge-patch+json' });
-    const faults = ({ status, body }: Answer) => {
-      assert.equal(status, 422, body.message);
-      return (body.details?.causes ?? []).map(({ field, message }) => `${field}: ${message}`);
-    };
 
     test('a new object has generation 1, defaults, no status, and nothing that its schema does not know', async () => {
       const more = { status: { phase: 'X' }, junk: 1 };
@@ -118,8 +120,9 @@ export function customContract(open: () => Promise<Subject>): void {
       );
     });
 
+    const wrong = async (spec: object | undefined) => faults(await create('wrong', spec))[0];
+
     test('what the schema says is wrong is said field by field', async () => {
-      const wrong = async (spec: object | undefined) => faults(await create('wrong', spec))[0];
       assert.equal(await wrong(undefined), 'spec: Required value');
       assert.equal(await wrong({}), 'spec.release: Required value');
       assert.equal(await wrong({ release: null }), 'spec.release: Required value');

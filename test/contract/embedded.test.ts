@@ -4,6 +4,7 @@ import { type EmbeddedCluster, startEmbeddedCluster } from '../../src/embedded/c
 import { accessContract } from './access.contract.ts';
 import { apiContract } from './api.contract.ts';
 import { customContract } from './custom.contract.ts';
+import { jobChecksContract } from './job-checks.contract.ts';
 import { jobsContract } from './jobs.contract.ts';
 import { open } from './subject.ts';
 
@@ -25,4 +26,5 @@ function embedded() {
 apiContract(embedded);
 customContract(embedded);
 accessContract(embedded);
+jobChecksContract(embedded);
 jobsContract(embedded);

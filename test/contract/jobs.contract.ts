@@ -1,37 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { PostsyncError } from '../../src/errors.ts';
+import { conditionsOf, isGone, job, says, shell, stateOf } from './job.ts';
 import { eventually, type Subject, type Thing } from './subject.ts';
-
-/** An image that runs a shell on the real cluster. The embedded one runs the command wherever it is. */
-const IMAGE = 'busybox:1';
-
-interface Condition {
-  readonly type: string;
-  readonly status: string;
-  readonly reason: string;
-  readonly message: string;
-}
-
-interface State {
-  readonly waiting?: { readonly reason: string; readonly message?: string };
-  readonly running?: { readonly startedAt: string };
-  readonly terminated?: {
-    readonly exitCode: number;
-    readonly reason: string;
-    readonly message?: string;
-    readonly startedAt: string;
-    readonly finishedAt: string;
-  };
-}
-
-/** The policy of postsync's own Jobs. */
-const podFailurePolicy = {
-  rules: [
-    { action: 'FailJob', onPodConditions: [{ type: 'DisruptionTarget' }] },
-    { action: 'FailJob', onExitCodes: { operator: 'NotIn', values: [0] } },
-  ],
-};
 
 /** What postsync relies on of Jobs, Pods and Events. */
 export function jobsContract(open: () => Promise<Subject>): void {
@@ -42,38 +12,6 @@ export function jobsContract(open: () => Promise<Subject>): void {
     });
     after(() => subject.close());
 
-    const job = (
-      name: string,
-      command: readonly string[] | undefined,
-      spec: object = {},
-      container: object = {},
-    ) => ({
-      apiVersion: 'batch/v1',
-      kind: 'Job',
-      metadata: { name },
-      spec: {
-        backoffLimit: 0,
-        podFailurePolicy,
-        ...spec,
-        template: {
-          spec: {
-            restartPolicy: 'Never',
-            automountServiceAccountToken: false,
-            terminationGracePeriodSeconds: 1,
-            containers: [
-              {
-                name: 'main',
-                image: IMAGE,
-                imagePullPolicy: 'IfNotPresent',
-                terminationMessagePolicy: 'FallbackToLogsOnError',
-                ...(command && { command }),
-                ...container,
-              },
-            ],
-          },
-        },
-      },
-    });
     const jobs = (name?: string) => ({
       resource: 'jobs' as const,
       namespace: subject.namespace,
@@ -82,16 +20,10 @@ export function jobsContract(open: () => Promise<Subject>): void {
     const pods = { resource: 'pods' as const };
     const start = async (...given: Parameters<typeof job>) =>
       (await subject.api.create(jobs(), job(...given))) as Thing;
-    const shell = (script: string) => ['sh', '-c', script];
     const podsOf = async (name: string) => {
       const query = { labelSelector: `batch.kubernetes.io/job-name=${name}` };
       return ((await subject.api.list({ ...pods, namespace: subject.namespace }, query)) as Thing).items;
     };
-    const stateOf = (pod: Thing | undefined): State => {
-      const [container] = (pod?.status?.['containerStatuses'] ?? []) as readonly { state: State }[];
-      return container?.state ?? {};
-    };
-    const conditionsOf = (object: Thing) => (object.status?.['conditions'] ?? []) as readonly Condition[];
     const ended = (name: string) =>
       eventually(`${name} has ended`, async () => {
         const now = (await subject.api.get(jobs(name))) as Thing;
@@ -99,11 +31,8 @@ export function jobsContract(open: () => Promise<Subject>): void {
       });
     const running = (name: string) =>
       eventually(`${name} runs`, async () => (await podsOf(name)).find((pod) => stateOf(pod).running));
-    const isGone = (error: unknown) => error instanceof PostsyncError && error.code === 'API_NOT_FOUND';
     const gone = (name: string) =>
       eventually(`${name} is gone`, () => subject.api.get(jobs(name)).then(() => false, isGone));
-    const says = ({ type, status, reason }: Condition) => `${type}=${status} ${reason}`;
-
     test('a Job whose container ends well is complete, in two steps', async () => {
       const made = await start('passes', shell('echo out; echo err >&2'));
       assert.equal(made.metadata.generation, 1);
@@ -123,9 +52,9 @@ export function jobsContract(open: () => Promise<Subject>): void {
       assert.equal(terminated?.reason, 'Completed');
       assert.equal(terminated?.message, undefined);
       assert.match(terminated?.startedAt ?? '', /Z$/);
-      const owners = (pod?.metadata as unknown as { ownerReferences: object[] }).ownerReferences;
+      const { ownerReferences } = pod!.metadata;
       const { uid } = made.metadata;
-      assert.deepEqual(owners, [
+      assert.deepEqual(ownerReferences, [
         {
           apiVersion: 'batch/v1',
           kind: 'Job',
@@ -256,18 +185,18 @@ export function jobsContract(open: () => Promise<Subject>): void {
     test('a Job that is deleted with no word on its Pods orphans them', async () => {
       await start('orphans', ['sleep', '300']);
       await running('orphans');
-      await subject.api.remove(jobs('orphans'));
+      await subject.raw('DELETE', `/apis/batch/v1/namespaces/${subject.namespace}/jobs/orphans`);
       await gone('orphans');
       const [pod] = await podsOf('orphans');
       assert.ok(pod && stateOf(pod).running);
-      assert.equal((pod.metadata as { ownerReferences?: unknown }).ownerReferences, undefined);
+      assert.equal(pod.metadata.ownerReferences, undefined);
       await subject.api.remove({ ...pods, namespace: subject.namespace, name: pod.metadata.name });
     });
 
     test('a Job that is deleted in the background takes its Pods along', async () => {
       await start('cleared', ['sleep', '300']);
       await running('cleared');
-      await subject.api.remove(jobs('cleared'), { propagationPolicy: 'Background' });
+      await subject.api.remove(jobs('cleared'));
       await gone('cleared');
       await eventually('its Pod is gone', async () => (await podsOf('cleared')).length === 0);
     });
@@ -301,146 +230,6 @@ export function jobsContract(open: () => Promise<Subject>): void {
       const now = (await subject.api.get(jobs('refused'))) as Thing;
       assert.equal(now.status?.['active'], undefined);
       assert.deepEqual(await podsOf('refused'), []);
-    });
-
-    describe('before they run', () => {
-      const dryRun = { dryRun: 'All', fieldValidation: 'Strict' };
-      const check = (body: object) => subject.api.create(jobs(), body, dryRun);
-      const refusal = async (body: object) => {
-        const error = await check(body).then(
-          () => assert.fail('it was taken'),
-          (error: unknown) => error as PostsyncError,
-        );
-        assert.equal(error.code, 'API_REJECTED');
-        return error.message.replace(/^cannot create jobs\/\S+: /, '');
-      };
-
-      test('a dry run answers with what would be stored, and stores nothing', async () => {
-        const made = (await check(job('dry', ['true']))) as Thing;
-        const { uid, labels = {}, resourceVersion } = made.metadata;
-        assert.equal(resourceVersion, undefined);
-        const owner = {
-          'batch.kubernetes.io/controller-uid': uid,
-          'batch.kubernetes.io/job-name': 'dry',
-          'controller-uid': uid,
-          'job-name': 'dry',
-        };
-        assert.deepEqual(labels, owner);
-        assert.deepEqual(made.spec, {
-          parallelism: 1,
-          completions: 1,
-          backoffLimit: 0,
-          completionMode: 'NonIndexed',
-          suspend: false,
-          manualSelector: false,
-          podReplacementPolicy: 'Failed',
-          podFailurePolicy: {
-            rules: [
-              { action: 'FailJob', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
-              { action: 'FailJob', onExitCodes: { operator: 'NotIn', values: [0] } },
-            ],
-          },
-          selector: { matchLabels: { 'batch.kubernetes.io/controller-uid': uid } },
-          template: {
-            metadata: { labels: owner },
-            spec: {
-              restartPolicy: 'Never',
-              automountServiceAccountToken: false,
-              terminationGracePeriodSeconds: 1,
-              dnsPolicy: 'ClusterFirst',
-              schedulerName: 'default-scheduler',
-              securityContext: {},
-              containers: [
-                {
-                  name: 'main',
-                  image: IMAGE,
-                  imagePullPolicy: 'IfNotPresent',
-                  terminationMessagePath: '/dev/termination-log',
-                  terminationMessagePolicy: 'FallbackToLogsOnError',
-                  command: ['true'],
-                  resources: {},
-                },
-              ],
-            },
-          },
-        });
-        await assert.rejects(subject.api.get(jobs('dry')), isGone);
-      });
-
-      test('unknown fields are named, all of them', async () => {
-        const body = job(
-          'strict',
-          ['true'],
-          { backOffLimit: 3 },
-          { imagee: 'x', env: [{ name: 'A', valu: 'x' }] },
-        );
-        assert.equal(
-          await refusal(body),
-          'Job in version "v1" cannot be handled as a Job: strict decoding error: unknown field "spec.backOffLimit", ' +
-            'unknown field "spec.template.spec.containers[0].imagee", ' +
-            'unknown field "spec.template.spec.containers[0].env[0].valu"',
-        );
-      });
-
-      test('a field of the wrong type is named', async () => {
-        const message = await refusal(job('typed', ['true'], { backoffLimit: 'x' }));
-        assert.match(
-          message,
-          /cannot unmarshal string into Go struct field Job\w*\.spec\.backoffLimit of type int32$/,
-        );
-      });
-
-      test('what is missing or out of range is named', async () => {
-        const body = job('invalid', ['true'], { backoffLimit: -1 }, { image: undefined });
-        assert.equal(
-          await refusal(body),
-          'Job.batch "invalid" is invalid: [spec.backoffLimit: Invalid value: -1: must be greater than or equal to 0, ' +
-            'spec.template.spec.containers[0].image: Required value]',
-        );
-        const { spec, ...head } = job('empty', ['true']);
-        assert.equal(
-          await refusal({ ...head, spec: { backoffLimit: 0, template: { spec: {} } } }),
-          'Job.batch "empty" is invalid: [spec.template.spec.containers: Required value, ' +
-            'spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"]',
-        );
-        assert.ok(spec);
-      });
-
-      test('a name that is taken is refused in a dry run as well', async () => {
-        await subject.api.create(jobs(), job('taken', ['true'], { suspend: true }));
-        await assert.rejects(
-          check(job('taken', ['true'])),
-          (error: PostsyncError) => error.code === 'API_EXISTS',
-        );
-      });
-
-      test("a Job's template is immutable, though its deadline is not", async () => {
-        await subject.api.create(jobs(), job('settled', ['true'], { suspend: true }));
-        const template = {
-          spec: { terminationGracePeriodSeconds: 9, containers: [{ name: 'main', image: 'other:1' }] },
-        };
-        const error = await subject.api.patch(jobs('settled'), { spec: { template } }).then(
-          () => assert.fail('it was taken'),
-          (error: unknown) => error as PostsyncError,
-        );
-        assert.equal(error.code, 'API_REJECTED');
-        assert.match(error.message, /spec\.template: Invalid value: .*field is immutable/s);
-        await subject.api.patch(jobs('settled'), { spec: { activeDeadlineSeconds: 5 } });
-      });
-
-      test('a Job that is suspended has no Pod and no start', async () => {
-        await subject.api.create(
-          jobs(),
-          job('suspended', ['true'], { suspend: true, activeDeadlineSeconds: 1 }),
-        );
-        const now = await eventually('the controller has seen it', async () => {
-          const now = (await subject.api.get(jobs('suspended'))) as Thing;
-          return conditionsOf(now).length > 0 && now;
-        });
-        assert.deepEqual(conditionsOf(now).map(says), ['Suspended=True JobSuspended']);
-        assert.deepEqual(await podsOf('suspended'), []);
-        assert.equal(now.status?.['startTime'], undefined);
-      });
     });
   });
 }

@@ -3,6 +3,7 @@ import { KubeConfig } from '@kubernetes/client-node';
 import { accessContract } from './access.contract.ts';
 import { apiContract } from './api.contract.ts';
 import { customContract } from './custom.contract.ts';
+import { jobChecksContract } from './job-checks.contract.ts';
 import { jobsContract } from './jobs.contract.ts';
 import { open, type Subject } from './subject.ts';
 
@@ -35,6 +36,7 @@ if (KUBECONFIG) {
   apiContract(real);
   customContract(real);
   accessContract(real);
+  jobChecksContract(real);
   jobsContract(real);
 } else {
   const skip = 'KUBECONFIG is not set: the contract was NOT checked against a real API server';

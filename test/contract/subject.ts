@@ -21,6 +21,7 @@ export interface Thing {
     readonly labels?: Readonly<Record<string, string>>;
     readonly annotations?: Readonly<Record<string, string>>;
     readonly finalizers?: readonly string[];
+    readonly ownerReferences?: readonly object[];
     readonly managedFields?: readonly { manager: string; operation: string; subresource?: string }[];
   };
   readonly spec: Readonly<Record<string, unknown>>;
