@@ -1,0 +1,117 @@
+import { createHmac } from 'node:crypto';
+import { connect } from 'node:net';
+import { type Child, startChild } from './child.ts';
+import { startFakeApi } from './fake-api.ts';
+import { median, type Row } from './numbers.ts';
+
+const KEY = 'a key of the benchmark';
+const CONNECTIONS = 32;
+const ROUNDS = 5;
+const ROUND_MS = 2_000;
+
+const EVENT = {
+  involvedObject: {
+    kind: 'HelmRelease',
+    namespace: 'apps',
+    name: 'podinfo-7',
+    uid: 'ca0465f9-491e-4cc5-b6fa-48c78c4e2446',
+    apiVersion: 'helm.toolkit.fluxcd.io/v2',
+    resourceVersion: '732',
+  },
+  severity: 'info',
+  timestamp: '2026-11-21T11:38:19Z',
+  message: 'Helm upgrade succeeded for release apps/podinfo-7.v2 with chart podinfo@1.1.0',
+  reason: 'UpgradeSucceeded',
+  metadata: { 'app-version': '6.1.0', cluster: 'test', env: 'prod', revision: '1.1.0' },
+  reportingController: 'helm-controller',
+  reportingInstance: 'helm-controller-6885b4f67c-72tkh',
+};
+
+/** Signed events a second, of the bundle and of a bare Express route, in turns. */
+export async function measureEvents(): Promise<readonly Row[]> {
+  const api = await startFakeApi({ releases: 100, runsEach: 1 });
+  const files = { KUBECONFIG: api.kubeconfig, POSTSYNC_FLUX_HMAC_KEY_FILES: KEY };
+  const env = { POSTSYNC_LEADER_ELECTION: 'false' };
+  const postsync = await startChild('dist/postsync.mjs', { files, env, readyPath: '/readyz' });
+  const bare = await startChild('test/bench/bare-express.ts', { files, readyPath: '/readyz' });
+  const rounds: { readonly postsync: Load; readonly bare: Load }[] = [];
+  for (let round = 0; round <= ROUNDS; round += 1) {
+    const pair = { bare: await load(bare), postsync: await load(postsync) };
+    // The first one warms them up.
+    if (round > 0) rounds.push(pair);
+  }
+  await postsync.stop();
+  await bare.stop();
+  await api.close();
+  const middle = (of: (round: (typeof rounds)[number]) => number) => median(rounds.map(of));
+  const ratio = middle((round) => round.postsync.rate / round.bare.rate);
+  const text = (of: 'postsync' | 'bare') =>
+    `${middle((round) => round[of].rate).toFixed(0)}/s, ${middle((round) => round[of].cpuMicros).toFixed(0)} µs of CPU each`;
+  return [
+    {
+      measure: `signed events, ${CONNECTIONS} connections, median of ${ROUNDS} rounds`,
+      postsync: text('postsync'),
+      beside: `a bare Express route: ${text('bare')}`,
+      ratio,
+      target: '≥ 0.9 × the bare route',
+      isMet: ratio >= 0.9,
+    },
+  ];
+}
+
+interface Load {
+  /** Answers a second. */
+  readonly rate: number;
+  /** Processor time of the server for each, which says more than the rate when others use the machine too. */
+  readonly cpuMicros: number;
+}
+
+/** Sends the same request again and again over kept connections, one at a time on each. */
+async function load({ port, cpuMs }: Child): Promise<Load> {
+  const body = JSON.stringify(EVENT);
+  const signature = createHmac('sha256', KEY).update(body).digest('hex');
+  const request = Buffer.from(
+    [
+      'POST /flux HTTP/1.1',
+      'host: postsync',
+      'user-agent: Go-http-client/1.1',
+      'content-type: application/json',
+      `content-length: ${Buffer.byteLength(body)}`,
+      `x-signature: sha256=${signature}`,
+      '',
+      body,
+    ].join('\r\n'),
+  );
+  const began = performance.now();
+  const cpuBefore = cpuMs();
+  const end = began + ROUND_MS;
+  const counts = await Promise.all(Array.from({ length: CONNECTIONS }, () => one(port, request, end)));
+  const count = counts.reduce((sum, one) => sum + one, 0);
+  return {
+    rate: (count * 1000) / (performance.now() - began),
+    cpuMicros: ((cpuMs() - cpuBefore) * 1000) / count,
+  };
+}
+
+/** An answer is small, and whole when its closing brace is there. */
+function one(port: number, request: Buffer, end: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(request));
+    let answers = 0;
+    let text = '';
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1');
+      if (!text.endsWith('}')) return;
+      if (!text.startsWith('HTTP/1.1 202')) {
+        socket.destroy(new Error(text));
+        return;
+      }
+      answers += 1;
+      text = '';
+      if (performance.now() < end) socket.write(request);
+      else socket.end();
+    });
+    socket.on('error', reject);
+    socket.on('close', () => resolve(answers));
+  });
+}

@@ -1,0 +1,54 @@
+import type { KubeConfig } from '@kubernetes/client-node';
+import { parseConfig } from '../../src/config.ts';
+import { connect, type Kubernetes } from '../../src/kubernetes.ts';
+import { createLog } from '../../src/log.ts';
+import { createMetrics } from '../../src/metrics.ts';
+import { followAll } from '../../src/tables.ts';
+import { type Wired, wire } from '../../src/wire.ts';
+import { type Recorder, recording } from './recorder.ts';
+
+/** postsync in this process, wired as main.ts does it, with its calls to the API server written down. */
+export interface Service extends Wired {
+  readonly recorder: Recorder;
+  stop(): Promise<void>;
+}
+
+export interface ServiceOptions {
+  readonly resync: string;
+  /** Begin to look at releases; otherwise `queue.start()` is the caller's. */
+  readonly isStarted: boolean;
+}
+
+export async function startService(client: Kubernetes, options: ServiceOptions): Promise<Service> {
+  const parsed = parseConfig(['--max-runs=0', `--resync-interval=${options.resync}`], {});
+  if (parsed.kind === 'help') throw new Error('no configuration');
+  const { config } = parsed;
+  const recorder = recording(client);
+  const { kubernetes } = recorder;
+  // What is logged is made and thrown away: a pipe's reader is not part of what is measured.
+  const log = createLog(config.logLevel, { write: () => undefined });
+  const metrics = createMetrics({ cluster: '', version: '0' });
+  const wired = wire({ config, kubernetes, log, metrics, isActive: () => true });
+  const following = new AbortController();
+  await followAll(kubernetes, wired.tables, {
+    signal: following.signal,
+    resyncMs: config.resyncIntervalMs,
+    testsNamespace: undefined,
+    log,
+  });
+  if (options.isStarted) wired.queue.start();
+  return {
+    ...wired,
+    recorder,
+    async stop() {
+      await wired.queue.stop();
+      following.abort();
+    },
+  };
+}
+
+/** A client with the pool, the limits and the counting that main.ts gives it. */
+export function clientFor(config: KubeConfig): Kubernetes & { close(): Promise<void> } {
+  const metrics = createMetrics({ cluster: '', version: '0' });
+  return connect(config, { timeoutMs: 60_000, onCall: (...call) => metrics.apiCall(...call) });
+}

@@ -1,0 +1,174 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { CoreV1Api, KubeConfig } from '@kubernetes/client-node';
+import type { Ref } from '../../src/decide/model.ts';
+import { isCode } from '../../src/errors.ts';
+import { connect, type Kubernetes } from '../../src/kubernetes.ts';
+import { helmRelease, syncTest, TEST } from './flux.ts';
+import { clientFor } from './service.ts';
+
+const SYSTEM = 'postsync-system';
+
+/** Where it is measured: an API server, and nobody but the benchmark who acts on HelmReleases there. */
+export interface Stand {
+  readonly name: string;
+  /** Plays Flux's and Kubernetes' own controllers. */
+  readonly admin: Kubernetes;
+  /** postsync's client, with its rights. What postsync is compared with uses the same one. */
+  readonly client: Kubernetes;
+  /** Has a namespace of its own, removed at the end. */
+  readonly namespace: string;
+  /** Creates releases that name the test and are not installed yet. */
+  releases(prefix: string, count: number): Promise<readonly Ref[]>;
+  close(): Promise<void>;
+}
+
+export async function openStand(): Promise<Stand> {
+  const cluster = process.env['KUBECONFIG'] ? realCluster() : await embeddedCluster();
+  const admin = connect(cluster.config);
+  const client = clientFor(await cluster.service());
+  const quiet = await silence(admin);
+  const namespace = `postsync-bench-${randomBytes(3).toString('hex')}`;
+  await admin.create(
+    { resource: 'namespaces' },
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
+  );
+  await admin.create({ resource: 'synctests', namespace }, syncTest(namespace));
+
+  return {
+    name: cluster.name,
+    admin,
+    client,
+    namespace,
+    async releases(prefix, count) {
+      const refs = Array.from({ length: count }, (_, at) => ({ namespace, name: `${prefix}-${at}` }));
+      await inParallel(refs, 8, async (ref) => {
+        await admin.create({ resource: 'helmreleases', namespace }, helmRelease(ref));
+      });
+      return refs;
+    },
+    async close() {
+      await admin.remove({ resource: 'synctests', namespace, name: TEST });
+      await admin.remove({ resource: 'namespaces', name: namespace });
+      await quiet.restore();
+      await client.close();
+      await admin.close();
+      await cluster.close();
+    },
+  };
+}
+
+interface Cluster {
+  readonly name: string;
+  readonly config: KubeConfig;
+  /** How postsync logs in. */
+  service(): Promise<KubeConfig>;
+  close(): Promise<void>;
+}
+
+/** manifests/ must be applied: their service account is used, as nobody else may create what postsync creates. */
+function realCluster(): Cluster {
+  const config = new KubeConfig();
+  config.loadFromDefault();
+  return {
+    name: `the API server at ${config.getCurrentCluster()?.server}`,
+    config,
+    async service() {
+      const { status } = await config.makeApiClient(CoreV1Api).createNamespacedServiceAccountToken({
+        namespace: SYSTEM,
+        name: 'postsync',
+        body: { spec: { audiences: [], expirationSeconds: 3600 } },
+      });
+      const { server = '', caData, caFile } = config.getCurrentCluster() ?? {};
+      const cluster = {
+        name: 'c',
+        server,
+        skipTLSVerify: false,
+        ...(caData && { caData }),
+        ...(caFile && { caFile }),
+      };
+      const service = new KubeConfig();
+      service.loadFromClusterAndUser(cluster, { name: 'postsync', token: status?.token ?? '' });
+      return service;
+    },
+    close: async () => undefined,
+  };
+}
+
+async function embeddedCluster(): Promise<Cluster> {
+  const child = spawn(process.execPath, ['test/bench/embedded.ts'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const [line] = (await once(createInterface(child.stdout), 'line')) as [string];
+  const config = new KubeConfig();
+  config.loadFromString(line);
+  return {
+    name: 'the embedded cluster',
+    config,
+    service: () => Promise.resolve(config),
+    async close() {
+      child.stdin.end();
+      await once(child, 'exit');
+    },
+  };
+}
+
+interface Deployment {
+  readonly metadata: { readonly namespace: string; readonly name: string };
+  readonly spec: { readonly replicas?: number };
+}
+
+/** Stops helm-controller and postsync, if they run in the cluster, so that only the benchmark acts. */
+async function silence(admin: Kubernetes): Promise<{ restore(): Promise<void> }> {
+  const stopped: Deployment[] = [];
+  const scale = ({ metadata: { namespace, name } }: Deployment, replicas: number) =>
+    admin.patch({ resource: 'deployments', namespace, name }, { spec: { replicas } });
+  const restore = async () => {
+    for (const deployment of stopped.splice(0)) await scale(deployment, deployment.spec.replicas ?? 1);
+  };
+  for (const [namespace, name] of [
+    ['flux-system', 'helm-controller'],
+    [SYSTEM, 'postsync'],
+  ]) {
+    const deployment = await find(admin, { namespace: namespace ?? '', name: name ?? '' });
+    if (!deployment || deployment.spec.replicas === 0) continue;
+    stopped.push(deployment);
+    await scale(deployment, 0);
+  }
+  for (const { metadata } of stopped) await untilGone(admin, metadata);
+  return { restore };
+}
+
+async function find(admin: Kubernetes, ref: Ref): Promise<Deployment | undefined> {
+  try {
+    return (await admin.get({ resource: 'deployments', ...ref })) as Deployment;
+  } catch (error) {
+    if (isCode(error, 'API_NOT_FOUND')) return undefined;
+    throw error;
+  }
+}
+
+async function untilGone(admin: Kubernetes, { namespace, name }: Ref): Promise<void> {
+  for (let tries = 0; tries < 120; tries += 1) {
+    const { items } = (await admin.list({ resource: 'pods', namespace })) as {
+      items: { metadata: { name: string } }[];
+    };
+    if (!items.some(({ metadata }) => metadata.name.startsWith(`${name}-`))) return;
+    await delay(500);
+  }
+  throw new Error(`${namespace}/${name} does not stop`);
+}
+
+/** Does something with each item, so many at a time. */
+export async function inParallel<T>(
+  items: readonly T[],
+  parallel: number,
+  act: (item: T, at: number) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const worker = async () => {
+    for (let at = next++; at < items.length; at = next++) await act(items[at] as T, at);
+  };
+  await Promise.all(Array.from({ length: parallel }, worker));
+}
