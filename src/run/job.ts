@@ -86,6 +86,18 @@ function isOurs(ours: V1Job, found: unknown): boolean {
 }
 
 /** The uid is a precondition: another Job of that name is none of this run's. */
-function patchSpec(kubernetes: Kubernetes, { namespace, name, uid }: JobRef, spec: object): Promise<unknown> {
-  return kubernetes.patch({ resource: 'jobs', namespace, name }, { metadata: { uid }, spec });
+async function patchSpec(
+  kubernetes: Kubernetes,
+  { namespace, name, uid }: JobRef,
+  spec: object,
+): Promise<unknown> {
+  try {
+    return await kubernetes.patch({ resource: 'jobs', namespace, name }, { metadata: { uid }, spec });
+  } catch (error) {
+    // To the API server, another uid is not a conflict but a mistake in the patch.
+    if (!isCode(error, 'API_REJECTED') || !error.message.includes('metadata.uid')) throw error;
+    throw new PostsyncError('API_CONFLICT', `the Job ${namespace}/${name} is another one by now`, {
+      cause: error,
+    });
+  }
 }

@@ -31,6 +31,7 @@ function server({ found, refuses }: { found?: object; refuses?: [code: ErrorCode
     },
     async patch(target: Target, body: object) {
       calls.push({ verb: 'patch', target, body });
+      if (refuses) throw new PostsyncError(...refuses);
       return body;
     },
   };
@@ -77,6 +78,13 @@ test('a Job is stopped by its deadline, and only that very Job', async () => {
   const { kubernetes, calls } = server();
   await stopJob(kubernetes, ref);
   assert.deepEqual(calls[0]?.body, { metadata: { uid: 'job-1' }, spec: { activeDeadlineSeconds: 1 } });
+});
+
+test('another Job that has its name by now is left alone', async () => {
+  const words = 'Job.batch "r" is invalid: [metadata.uid: Invalid value: "job-1": field is immutable]';
+  const { kubernetes } = server({ refuses: ['API_REJECTED', words] });
+  await assert.rejects(stopJob(kubernetes, ref), { code: 'API_CONFLICT' });
+  await assert.rejects(sealJob(kubernetes, ref), { code: 'API_CONFLICT' });
 });
 
 test('a Job goes an hour after its end, or when the test says, but never within ten minutes', async () => {
