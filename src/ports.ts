@@ -13,7 +13,7 @@ import type {
 } from './decide/model.ts';
 import type { Projection } from './decide/result.ts';
 import type { Problem } from './decide/select.ts';
-import type { SyncTest } from './sync-test.ts';
+import type { SyncTest } from './synctest.ts';
 
 /** What a new run is created with; its name is computed by `decide/identity.ts`. */
 export interface NewRun {

@@ -11,7 +11,7 @@ import { readJob } from './run/job-view.ts';
 import type { JobTables } from './run/jobs.ts';
 import { OURS } from './run/labels.ts';
 import { type FailedCreate, readFailedCreate, readPod } from './run/pod-view.ts';
-import { httpTest, readSyncTest, type SyncTest } from './sync-test.ts';
+import { httpTest, readSyncTest, type SyncTest } from './synctest.ts';
 import { createTable, type Table, type TableOptions } from './table.ts';
 
 /** Everything postsync knows of the cluster, kept by watching it. */

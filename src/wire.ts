@@ -7,7 +7,7 @@ import type { Metrics } from './metrics.ts';
 import type { Jobs, Records, Requests } from './ports.ts';
 import { type Changes, createChanges } from './receive/changes.ts';
 import { createAdmission } from './reconcile/admission.ts';
-import { createTestCheck } from './reconcile/check-test.ts';
+import { createTestCheck } from './reconcile/finding.ts';
 import { createQueue, type Queue } from './reconcile/queue.ts';
 import { type Deps, reconcile } from './reconcile/reconcile.ts';
 import { createRequests } from './reconcile/requests.ts';

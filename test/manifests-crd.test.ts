@@ -4,8 +4,8 @@ import { z } from 'zod';
 import type { Kubernetes } from '../src/kubernetes.ts';
 import { readRun } from '../src/record/objects.ts';
 import { createRun, endRun, pinRun, startRun } from '../src/record/runs.ts';
-import { readSyncTest } from '../src/sync-test.ts';
-import { BODIES, Settings } from '../src/sync-test-schema.ts';
+import { readSyncTest } from '../src/synctest.ts';
+import { BODIES, Settings } from '../src/synctest-schema.ts';
 import { type Schema, schemaOf, validatorOf } from './support/manifests.ts';
 
 const spec = partOf(schemaOf('synctests'), 'spec');

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { parseConfig, settings } from '../src/config.ts';
 import { KEYS, LINES, PARAMS } from '../src/decide/keys.ts';
-import { readSyncTest } from '../src/sync-test.ts';
+import { readSyncTest } from '../src/synctest.ts';
 import {
   beside,
   documentsOf,

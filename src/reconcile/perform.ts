@@ -3,7 +3,7 @@ import { runName } from '../decide/identity.ts';
 import { KEYS } from '../decide/keys.ts';
 import { keyOf, type Outcome, type Reason, type Run } from '../decide/model.ts';
 import { isCode } from '../errors.ts';
-import type { SyncTest } from '../sync-test.ts';
+import type { SyncTest } from '../synctest.ts';
 import type { Deps } from './reconcile.ts';
 import { syncTestOf } from './world.ts';
 

@@ -3,7 +3,7 @@ import { keyOf, type Policy, type Ref, type Release, type Run, type Test } from 
 import { select } from '../decide/select.ts';
 import { isOf } from '../decide/standing.ts';
 import type { Jobs } from '../ports.ts';
-import type { SyncTest } from '../sync-test.ts';
+import type { SyncTest } from '../synctest.ts';
 import type { Table } from '../table.ts';
 
 /** A namespace's labels, for `namespaceSelector`. */

@@ -1,5 +1,5 @@
 import type { Release } from '../decide/model.ts';
-import type { HttpCheck, SyncTest } from '../sync-test.ts';
+import type { HttpCheck, SyncTest } from '../synctest.ts';
 import { literal, paramsOf, withParams } from './job-env.ts';
 import type { Container } from './plain.ts';
 

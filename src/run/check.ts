@@ -3,7 +3,7 @@ import type { LookupFunction } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Agent, type Dispatcher, Headers, interceptors, request } from 'undici';
 import { isLinkLocal, urlProblem } from '../link-local.ts';
-import type { HttpCheck } from '../sync-test.ts';
+import type { HttpCheck } from '../synctest.ts';
 
 /** Bytes of a body that are looked at. */
 const BODY_LIMIT = 1024 * 1024;

@@ -1,6 +1,6 @@
 import { PARAMS } from '../decide/keys.ts';
 import type { Release, Revision, Run } from '../decide/model.ts';
-import type { SyncTest } from '../sync-test.ts';
+import type { SyncTest } from '../synctest.ts';
 
 const META = 'event.toolkit.fluxcd.io/';
 

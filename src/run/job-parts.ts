@@ -1,5 +1,5 @@
 import type { V1JobSpec, V1Volume, V1VolumeMount } from '@kubernetes/client-node';
-import type { JobTemplate, ShortJob } from '../sync-test.ts';
+import type { JobTemplate, ShortJob } from '../synctest.ts';
 import type { Container, PodSpec } from './plain.ts';
 
 /** A test's Job as far as the test itself says what is in it. */

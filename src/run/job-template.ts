@@ -8,7 +8,7 @@ import type {
 } from '@kubernetes/client-node';
 import { keyOf, type Release, type Run } from '../decide/model.ts';
 import { PostsyncError } from '../errors.ts';
-import type { SyncTest } from '../sync-test.ts';
+import type { SyncTest } from '../synctest.ts';
 import { checkContainer } from './check-container.ts';
 import { literal, paramsOf, variablesOf } from './job-env.ts';
 import { countedContainers, type JobParts, shortParts, templateParts } from './job-parts.ts';

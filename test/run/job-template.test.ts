@@ -7,7 +7,7 @@ import type { Release, Run } from '../../src/decide/model.ts';
 import { literal } from '../../src/run/job-env.ts';
 import { type JobDefaults, jobFor } from '../../src/run/job-template.ts';
 import { readJob } from '../../src/run/job-view.ts';
-import { readSyncTest } from '../../src/sync-test.ts';
+import { readSyncTest } from '../../src/synctest.ts';
 
 const release = {
   ref: { namespace: 'apps', name: 'podinfo' },

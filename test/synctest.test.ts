@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import type { Release } from '../src/decide/model.ts';
-import { httpTest, readSyncTest } from '../src/sync-test.ts';
+import { httpTest, readSyncTest } from '../src/synctest.ts';
 
 const metadata = {
   name: 'smoke',

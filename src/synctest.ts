@@ -11,9 +11,9 @@ import {
   type JobTemplate,
   Settings,
   type ShortJob,
-} from './sync-test-schema.ts';
+} from './synctest-schema.ts';
 
-export type { HttpCheck, JobTemplate, ShortJob } from './sync-test-schema.ts';
+export type { HttpCheck, JobTemplate, ShortJob } from './synctest-schema.ts';
 
 /** What a test does. `none` where the spec is invalid: such a test is never started. */
 export type Body =

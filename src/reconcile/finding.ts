@@ -1,7 +1,7 @@
 import { keyOf, type Policy, type Ref, type Test } from '../decide/model.ts';
 import { asksFor } from '../decide/select.ts';
 import type { TestChecks, TestFinding } from '../ports.ts';
-import type { SyncTest } from '../sync-test.ts';
+import type { SyncTest } from '../synctest.ts';
 import type { World } from './world.ts';
 
 /** Checks a SyncTest whenever it changed, and says in its conditions what its author should know. */
