@@ -159,8 +159,8 @@ async function awaited(
 ): Promise<Told & { readonly verdict?: ReleaseVerdict }> {
   const deadline = performance.now() + wait;
   for (;;) {
-    const left = deadline - performance.now();
-    const isLast = left <= 0 || until.aborted;
+    const left = Math.max(0, deadline - performance.now());
+    const isLast = left === 0 || until.aborted;
     // Listens before it reads: what changes while it reads is not missed.
     const round = new AbortController();
     const changed = changes.wait(
