@@ -54,7 +54,11 @@ function desired(observed: Observed, policy: Policy): Projection {
   );
   const result = resultOf(lines.filter(({ required }) => required).map(({ state }) => state));
   const texts = Object.fromEntries(lines.map(({ name, text }) => [LINES + name, text]));
-  const about = result && { [KEYS.result]: result, [KEYS.digest]: revision.digest };
+  const about = lines.length > 0 && {
+    [KEYS.result]: result,
+    // Also where no test is required: the lines are about it too.
+    [KEYS.digest]: revision.digest,
+  };
   return { annotations: { ...none, ...texts, ...about, ...handled }, labels: { [KEYS.result]: result } };
 }
 

@@ -36,7 +36,14 @@ const asked = (value: string, handled?: string) =>
     },
   });
 
-const told = { 'postsync.dev/result': 'passed', 'postsync.dev/digest': 'sha256:seven' };
+const told = (result: string, digest = 'sha256:seven', line = 'passed in 12s, v7 (chart 1.2.0)') =>
+  aRelease({
+    annotations: {
+      'postsync.dev/result': result,
+      'postsync.dev/digest': digest,
+      'tests.postsync.dev/smoke': line,
+    },
+  });
 
 describe('a revision is due', () => {
   test('when it is deployed, Ready, and Flux has finished with it', () => {
@@ -291,6 +298,7 @@ describe('requestedAt', () => {
     assert.deepEqual(planned({ release: asked('a', 'a'), runs: [passed] }), []);
     assert.deepEqual(planned({ release: asked('a', 'a') }), ['create smoke upgrade 1']);
     const release = asked('a', 'a');
+    const told = { 'postsync.dev/result': 'passed', 'postsync.dev/digest': 'sha256:seven' };
     const calm = { ...release, annotations: { ...release.annotations, ...told } };
     assert.deepEqual(planned({ release: calm }), []);
   });
@@ -312,15 +320,6 @@ describe('requestedAt', () => {
 });
 
 describe('where runs were deleted', () => {
-  const told = (result: string, digest = 'sha256:seven', line = 'passed in 12s, v7 (chart 1.2.0)') =>
-    aRelease({
-      annotations: {
-        'postsync.dev/result': result,
-        'postsync.dev/digest': digest,
-        'tests.postsync.dev/smoke': line,
-      },
-    });
-
   test('a final result for that very digest stands, and nothing is started', () => {
     for (const result of ['passed', 'failed', 'inconclusive']) {
       assert.deepEqual(planned({ release: told(result) }), []);

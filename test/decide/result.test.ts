@@ -137,6 +137,7 @@ describe('the result', () => {
     const tests = [aTest('smoke', { required: false })];
     const keys = says({ tests, runs: [FAILED] });
     assert.equal(keys[RESULT], undefined);
+    assert.equal(keys[DIGEST], 'sha256:seven');
     assert.match(keys[SMOKE] ?? '', /^failed/);
   });
 
