@@ -55,7 +55,7 @@ describe('manifests', () => {
     const named = kustomizations().flatMap(({ file, resources = [], patches = [] }) =>
       [...resources, ...patches.flatMap(({ path }) => path ?? [])].map((path) => beside(file, path)),
     );
-    const files = filesOf('.').filter((file) => !/^examples\/|kustomization\.yaml$/.test(file));
+    const files = filesOf('.').filter((file) => !/^examples\/|(^|\/)kustomization\.yaml$/.test(file));
     assert.deepEqual(
       files.filter((file) => !named.includes(file)),
       [],

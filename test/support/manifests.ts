@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Ajv, type ValidateFunction } from 'ajv';
 import { parseAllDocuments } from 'yaml';
@@ -41,7 +41,7 @@ export function documentsOf(file: string): unknown[] {
 
 /** All objects below a folder of manifests/ but the kustomizations. */
 export function manifestsIn(folder: string): Manifest[] {
-  const files = filesOf(folder).filter((file) => !file.endsWith('kustomization.yaml'));
+  const files = filesOf(folder).filter((file) => basename(file) !== 'kustomization.yaml');
   return files.flatMap((file) => documentsOf(file).map((document) => ({ ...(document as Manifest), file })));
 }
 
@@ -59,7 +59,7 @@ export interface Kustomization {
 }
 
 export function kustomizations(): Kustomization[] {
-  const files = filesOf('.').filter((file) => file.endsWith('kustomization.yaml'));
+  const files = filesOf('.').filter((file) => basename(file) === 'kustomization.yaml');
   return files.map((file) => ({ ...(documentsOf(file)[0] as Kustomization), file }));
 }
 
