@@ -81,8 +81,8 @@ export function createLease(
 
   function see(object: unknown): Held {
     const seen = Held.parse(object);
-    const same = sight !== undefined && JSON.stringify(sight.held.spec) === JSON.stringify(seen.spec);
-    sight = { held: seen, at: same && sight ? sight.at : now() };
+    const isSame = sight?.held.metadata.resourceVersion === seen.metadata.resourceVersion;
+    sight = { held: seen, at: isSame && sight ? sight.at : now() };
     return seen;
   }
 
