@@ -9,13 +9,15 @@ export const COMMAND = [
   fileURLToPath(new URL('../../src/main.ts', import.meta.url)),
 ] as const;
 
-const READY_MS = 20_000;
+const READY_MS = 60_000;
 const STOP_MS = 5_000;
 const TAIL_LINES = 40;
 
 /** postsync as a process of its own. */
 export interface Postsync {
   readonly url: string;
+  /** Aborted when it ends by itself. */
+  readonly ended: AbortSignal;
   /** The end of its log. */
   tail(): string;
   close(): Promise<void>;
@@ -37,7 +39,11 @@ export async function startPostsync(
   });
   const kill = () => void child.kill('SIGKILL');
   process.once('exit', kill);
-  const gone = once(child, 'close').finally(() => process.off('exit', kill));
+  const ended = new AbortController();
+  const gone = once(child, 'close').finally(() => {
+    process.off('exit', kill);
+    ended.abort(new Error('postsync has ended'));
+  });
 
   const lines: string[] = [];
   const tail = () => lines.slice(-TAIL_LINES).join('\n');
@@ -74,5 +80,5 @@ export async function startPostsync(
     stop.throwIfAborted();
     throw new Error(`postsync did not start:\n${tail()}`);
   }
-  return { url: `http://127.0.0.1:${port}`, tail, close };
+  return { url: `http://127.0.0.1:${port}`, ended: ended.signal, tail, close };
 }

@@ -13,11 +13,16 @@ export function say(text = ''): void {
 export function chapter(title: string, ...lines: readonly string[]): void {
   say(`\n${styleText('bold', title)}`);
   for (const line of lines) say(INDENT + line);
+  say();
 }
 
-/** What somebody would type to get what follows. */
+/** What somebody would type. */
 export function command(text: string): void {
-  say(`\n${INDENT}${styleText('cyan', `$ ${text}`)}`);
+  say(`${INDENT}${styleText('cyan', text)}`);
+}
+
+export function heading(text: string): void {
+  say(`\n${INDENT}${styleText('underline', text)}`);
 }
 
 export function detail(text: string): void {

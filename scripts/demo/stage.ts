@@ -29,6 +29,7 @@ const IMAGE = 'postsync';
 const CRDS = ['synctests', 'synctestruns'];
 
 export async function openStage(stop: AbortSignal): Promise<Stage> {
+  stop.throwIfAborted();
   const folder = mkdtempSync(join(tmpdir(), 'postsync-demo-'));
   const clear = () => rmSync(folder, { recursive: true, force: true });
   process.once('exit', clear);

@@ -1,40 +1,50 @@
 import { KEYS, LINES } from '../../src/decide/keys.ts';
-import { isCode } from '../../src/errors.ts';
 import type { Kubernetes } from '../../src/kubernetes.ts';
 import { type HelmRelease, SHOP } from './objects.ts';
 import { detail } from './print.ts';
 
-const LIMIT_MS = 30_000;
+/** Far more than it takes: it ends a story that has gone wrong. */
+const LIMIT_MS = 120_000;
 
-/**
- * Watches the release, tells what changes, and returns it once it is as wanted.
- *
- * @throws when that takes too long
- */
-export async function follow(
-  kubernetes: Kubernetes,
-  isWanted: (release: HelmRelease) => boolean,
-  stop: AbortSignal,
-): Promise<HelmRelease> {
-  const { namespace, name } = SHOP;
-  const limit = AbortSignal.timeout(LIMIT_MS);
-  const over = new AbortController();
-  const signal = AbortSignal.any([stop, limit, over.signal]);
-  const query = { fieldSelector: `metadata.name=${name}` };
-  const told = teller();
-  try {
-    for await (const { object } of kubernetes.watch({ resource: 'helmreleases', namespace }, query, signal)) {
-      const release = object as HelmRelease;
-      told(release);
-      if (isWanted(release)) return release;
+/** Returns the release once it is as wanted; throws when that takes too long. */
+export type Follow = (isWanted: (release: HelmRelease) => boolean) => Promise<HelmRelease>;
+
+/** Watches the release and tells what changes, from one call to the next. */
+export function follower(kubernetes: Kubernetes, stop: AbortSignal): Follow {
+  const told = new Map<string, string>();
+
+  /** What Flux and postsync say of the release, where they did not say it before. */
+  function tell({ metadata: { annotations = {} }, status = {} }: HelmRelease, seconds: string): void {
+    const flux = status.conditions?.find(({ type }) => type === 'Ready')?.message;
+    const said = { Flux: flux, [KEYS.result]: annotations[KEYS.result] };
+    for (const [who, what] of Object.entries(said)) {
+      if (what === undefined || what === told.get(who)) continue;
+      told.set(who, what);
+      detail(`${seconds.padStart(4)} s  ${who}: ${what}`);
     }
-  } catch (error) {
-    stop.throwIfAborted();
-    if (!isCode(error, 'API_UNAVAILABLE') || !limit.aborted) throw error;
-  } finally {
-    over.abort();
   }
-  throw new Error(`what was expected did not happen within ${LIMIT_MS / 1000} s`);
+
+  return async (isWanted) => {
+    const began = performance.now();
+    const { namespace, name } = SHOP;
+    const limit = AbortSignal.timeout(LIMIT_MS);
+    const over = new AbortController();
+    const signal = AbortSignal.any([stop, limit, over.signal]);
+    const query = { fieldSelector: `metadata.name=${name}` };
+    try {
+      for await (const line of kubernetes.watch({ resource: 'helmreleases', namespace }, query, signal)) {
+        const release = line.object as HelmRelease;
+        tell(release, ((performance.now() - began) / 1000).toFixed(1));
+        if (isWanted(release)) return release;
+      }
+    } catch (error) {
+      stop.throwIfAborted();
+      if (!limit.aborted) throw error;
+    } finally {
+      over.abort();
+    }
+    throw new Error(`what was expected did not happen within ${LIMIT_MS / 1000} s`);
+  };
 }
 
 /** Whether the tests of this very version have ended, all of them. A gate asks the same. */
@@ -43,26 +53,9 @@ export function isDecided(
   version: string,
 ): boolean {
   const [deployed] = status.history ?? [];
-  const open = Object.entries(annotations).some(
-    ([key, line]) => key.startsWith(LINES) && /^(?:pending|running)/.test(line),
-  );
-  const isFinal = /^(?:passed|failed|inconclusive)$/.test(annotations[KEYS.result] ?? '');
-  return (
-    isFinal && !open && deployed?.chartVersion === version && annotations[KEYS.digest] === deployed.digest
-  );
-}
-
-/** Tells what Flux and postsync say of a release when it differs from what was told before. */
-function teller(): (release: HelmRelease) => void {
-  const began = performance.now();
-  const before = new Map<string, string | undefined>();
-  return ({ metadata: { annotations = {} }, status = {} }) => {
-    const ready = status.conditions?.find(({ type }) => type === 'Ready');
-    const said = { Flux: ready?.message, [KEYS.result]: annotations[KEYS.result] };
-    for (const [who, what] of Object.entries(said)) {
-      if (what !== undefined && what !== before.get(who))
-        detail(`${((performance.now() - began) / 1000).toFixed(1)} s  ${who}: ${what}`);
-      before.set(who, what);
-    }
-  };
+  if (deployed?.chartVersion !== version || annotations[KEYS.digest] !== deployed.digest) return false;
+  const words = Object.entries(annotations)
+    .filter(([key]) => key === KEYS.result || key.startsWith(LINES))
+    .map(([, value]) => value);
+  return words.every((word) => /^(?:passed|failed|inconclusive)/.test(word));
 }
