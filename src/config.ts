@@ -63,7 +63,10 @@ function schema({ read, hostname }: Outside) {
       testsNamespace: Label.optional().describe(
         'The only namespace whose SyncTests may select releases of other namespaces. It must not be the one postsync runs in. Without it, SyncTests select releases of their own namespace only.',
       ),
-      image: z.string().prefault('postsync').describe("postsync's own image, which the HTTP check runs."),
+      image: z.string().optional().meta({
+        description: "postsync's own image, which the HTTP check runs.",
+        shown: "that of postsync's own Pod",
+      }),
       fluxHmacKeyFiles: SecretFiles.pipe(
         z.array(z.instanceof(Buffer)).max(2, 'name at most two files: the new key and the old one'),
       )

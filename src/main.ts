@@ -6,6 +6,7 @@ import { connect } from './kubernetes.ts';
 import { createLease } from './lease.ts';
 import { createLog, type Logger } from './log.ts';
 import { createMetrics } from './metrics.ts';
+import { ownImage } from './own-image.ts';
 import { createApp } from './receive/app.ts';
 import { listen } from './receive/listen.ts';
 import { runCheck } from './run/check.ts';
@@ -29,6 +30,7 @@ async function serve(config: Config, log: Logger, stopping: AbortSignal): Promis
   const isActive = config.leaderElection ? () => lease.held() : () => true;
   const { queue, tables, requests, changes, onRelease } = wire({
     config,
+    image: config.image ?? (await ownImage(kubernetes, { namespace, name: identity })),
     kubernetes,
     log,
     metrics,

@@ -21,6 +21,8 @@ import { createTables, type Tables } from './tables.ts';
 
 export interface WireOptions {
   readonly config: Config;
+  /** postsync's own image, which makes the built-in checks. */
+  readonly image: string;
   readonly kubernetes: Kubernetes;
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -38,7 +40,7 @@ export interface Wired {
 }
 
 /** Joins the folders: what is seen goes into tables, a change of a table into the queue, and a look acts on both. */
-export function wire({ config, kubernetes, log, metrics, isActive }: WireOptions): Wired {
+export function wire({ config, image, kubernetes, log, metrics, isActive }: WireOptions): Wired {
   const policy: Policy = {
     retryBackoffMs: config.retryBackoffMs,
     ...(config.testsNamespace !== undefined && { testsNamespace: config.testsNamespace }),
@@ -62,7 +64,7 @@ export function wire({ config, kubernetes, log, metrics, isActive }: WireOptions
   const admission = createAdmission({ maxRuns: config.maxRuns, now: () => new Date(), onRoom: onRelease });
 
   const settings = {
-    image: config.image,
+    image,
     clusterName: config.clusterName,
     jobDefaults: (config.jobDefaults ?? {}) as JobDefaults,
   };

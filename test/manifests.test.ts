@@ -209,7 +209,7 @@ describe('the Deployment', () => {
     const wanted = [deployment, ...manifestsIn('components'), ...examples];
     const texts = [...wanted, ...kustomizations()].map((one) => JSON.stringify(one));
     const used = texts.flatMap((text) => text.match(/POSTSYNC_[A-Z_]+/g) ?? []);
-    assert.ok(used.includes('POSTSYNC_IMAGE') && used.includes('POSTSYNC_FLUX_HMAC_KEY_FILES'));
+    assert.ok(used.includes('POSTSYNC_TESTS_NAMESPACE') && used.includes('POSTSYNC_FLUX_HMAC_KEY_FILES'));
     for (const name of used) assert.ok(known.includes(name), name);
   });
 });

@@ -24,6 +24,9 @@ export function tellVerdict(
   });
 }
 
+/** The server's words where nothing can be created any more, and nobody is left to be told. */
+const TERMINATING = /because it is being terminated/;
+
 /** An Event to be told once, by its name. */
 export interface Telling {
   readonly name: string;
@@ -52,6 +55,8 @@ export async function tell(kubernetes: Kubernetes, { ref, uid }: Release, event:
   try {
     await kubernetes.create({ resource: 'events', namespace }, body);
   } catch (error) {
-    if (!isCode(error, 'API_EXISTS', 'API_NOT_FOUND')) throw error;
+    const isGoing =
+      isCode(error, 'API_NOT_FOUND') || (isCode(error, 'API_FORBIDDEN') && TERMINATING.test(error.message));
+    if (!isGoing && !isCode(error, 'API_EXISTS')) throw error;
   }
 }
