@@ -33,7 +33,7 @@ export async function runCheck(text: string | undefined, print: (line: string) =
   for (const problem of problems) print(problem);
   if (checks.length === 0) print('there is nothing to check');
   if (checks.length === 0 || problems.length > 0) return INCONCLUSIVE;
-  const agent = new Agent({ connect: { lookup: vettedLookup } });
+  const agent = new Agent({ connect: { lookup: vetted(resolve) } });
   const direct = agent.compose(refuseLinkLocal);
   const following = direct.compose(interceptors.redirect({ maxRedirections: REDIRECTS }));
   try {
@@ -138,13 +138,15 @@ async function beginning(body: AsyncIterable<Uint8Array>): Promise<string> {
 }
 
 /** Connects only to addresses that were looked at: a name cannot change its mind in between. */
-const vettedLookup: LookupFunction = (hostname, options, callback) => {
-  resolve(hostname, options, (error, address, family) => {
-    const addresses = Array.isArray(address) ? address.map((one) => one.address) : [address];
-    const refused = !error && addresses.some(isLinkLocal);
-    callback(refused ? refusal() : error, address, family);
-  });
-};
+export function vetted(lookup: LookupFunction): LookupFunction {
+  return (hostname, options, callback) => {
+    lookup(hostname, options, (error, address, family) => {
+      const addresses = Array.isArray(address) ? address.map((one) => one.address) : [address];
+      const refused = !error && addresses.some(isLinkLocal);
+      callback(refused ? refusal() : error, address, family);
+    });
+  };
+}
 
 /** An address in a URL is not looked up; a redirect may lead to one. */
 function refuseLinkLocal(dispatch: Dispatcher['dispatch']): Dispatcher['dispatch'] {

@@ -17,8 +17,8 @@ const DISRUPTIONS: ReadonlySet<string> = new Set([
 ]);
 
 /** Whether a container's end is the test's, and not that of something beside it. */
-export function isCounted({ limits }: JobView, { role, name }: ContainerView): boolean {
-  return role === 'main' && limits.containers.includes(name);
+export function isCounted({ limits }: JobView, { name }: ContainerView): boolean {
+  return limits.containers.includes(name);
 }
 
 /** When the first of the test's containers began to run. */

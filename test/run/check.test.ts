@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { runCheck } from '../../src/run/check.ts';
+import { runCheck, vetted } from '../../src/run/check.ts';
 
 const routes: Readonly<Record<string, RequestListener>> = {
   '/ok': (_, response) => response.end('all is well'),
@@ -123,4 +123,17 @@ describe('an HTTP check', () => {
     const { lines } = await run({ url: `${root}/broken?token=hunter2`, headers });
     assert.doesNotMatch(lines.join('\n'), /hunter2/);
   });
+});
+
+function codeOfLookup(addresses: readonly string[]): string | undefined {
+  let code: string | undefined;
+  const list = addresses.map((address) => ({ address, family: 4 }));
+  const lookup = vetted((_name, _options, callback) => callback(null, list));
+  lookup('a', { all: true }, (error) => (code = error?.code));
+  return code;
+}
+
+test('a name is refused when any of its addresses is link-local', () => {
+  assert.equal(codeOfLookup(['10.0.0.1', '10.0.0.2']), undefined);
+  assert.equal(codeOfLookup(['10.0.0.1', '169.254.169.254']), 'ERR_LINK_LOCAL');
 });

@@ -68,6 +68,11 @@ describe('how a Job ended', () => {
     assert.deepEqual([...reasons], ['TimedOut', 'StartTimedOut']);
   });
 
+  test('a container that cannot be started was never run', () => {
+    const ends = [...replay('no-such-command')].filter((state) => state.phase === 'ended');
+    assert.deepEqual(new Set(ends.map(({ startedAt }) => startedAt)), new Set([undefined]));
+  });
+
   test('the deadline is inconclusive where no container ran, and says what it waited for', () => {
     const ends = [...replay('job-deadline-waiting')].filter((state) => state.phase === 'ended');
     assert.deepEqual(new Set(ends.map(({ outcome }) => outcome.reason)), new Set(['StartTimedOut']));

@@ -35,19 +35,23 @@ const run = {
   cause: 'retry',
 } as unknown as Run;
 
-function render(spec: object, { namespace = 'apps', jobDefaults = {} }: Given = {}): V1Job {
+function render(
+  spec: object,
+  { namespace = 'apps', jobDefaults = {}, image = 'example.com/postsync:1' }: Given = {},
+): V1Job {
   const syncTest = readSyncTest({
     metadata: { name: 'smoke', namespace, generation: 1, creationTimestamp: '2026-11-21T10:00:00Z' },
     spec,
   });
   assert.equal(syncTest.test.invalid, undefined);
-  const settings = { image: 'example.com/postsync:1', clusterName: 'staging-1', jobDefaults };
+  const settings = { image, clusterName: 'staging-1', jobDefaults };
   return jobFor({ run, syncTest, release, settings });
 }
 
 interface Given {
   readonly namespace?: string;
   readonly jobDefaults?: JobDefaults;
+  readonly image?: string;
 }
 
 const short = (more: object = {}) => ({ job: { image: 'ghcr.io/acme/e2e:1.4', ...more } });
@@ -279,6 +283,11 @@ describe('what the administrator gives every Job', () => {
         ['ghcr.io/acme/e2e:1', { memory: '1Gi' }],
       ],
     );
+  });
+
+  test('leaves the own image as it was configured', () => {
+    const job = render({ check: { http: [{ url: 'http://a' }] } }, { jobDefaults, image: 'postsync' });
+    assert.equal(containerOf(job).image, 'postsync');
   });
 
   test('does not replace what postsync writes', () => {

@@ -113,6 +113,11 @@ test('a Pod that was deleted in the second in which its container ended is incon
   }
 });
 
+test('a Pod that was deleted before any container ran is inconclusive', () => {
+  const pending = pod([], { phase: 'Pending', deleted: { at: at(4) } });
+  assert.equal(reasonOf(stateOf(job(), [pending])), 'PodDeleted');
+});
+
 test('a Pod that goes with the deadline is not one that somebody deleted', () => {
   const view = job({ activeDeadlineSeconds: 30 });
   assert.equal(stateOf(view, [pod([main(running)], { deleted: { at: at(31) } })]).phase, 'running');
