@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { createTable } from '../src/table.ts';
+
+interface Thing {
+  readonly metadata: { readonly namespace: string; readonly name: string; readonly resourceVersion: string };
+  readonly colour: string;
+}
+
+function thing(name: string, resourceVersion: string, colour = 'red'): Thing {
+  return { metadata: { namespace: 'apps', name, resourceVersion }, colour };
+}
+
+function aTable() {
+  const changes: string[] = [];
+  const unreadable: string[] = [];
+  const table = createTable<Thing>({
+    read(object) {
+      if ((object as Thing).colour === 'garbage') throw new Error('garbage');
+      return object as Thing;
+    },
+    groupOf: ({ colour }) => colour,
+    onChange: (value, previous) =>
+      changes.push(
+        `${previous?.metadata.resourceVersion ?? '-'} > ${value?.metadata.resourceVersion ?? '-'}`,
+      ),
+    onUnreadable: (_, name) => unreadable.push(name),
+  });
+  return { table, changes, unreadable };
+}
+
+function names(things: Iterable<Thing>): readonly string[] {
+  return [...things].map(({ metadata }) => metadata.name);
+}
+
+describe('a table', () => {
+  test('knows what it was told, by key and by group', () => {
+    const { table } = aTable();
+    table.upsert(thing('a', '1'));
+    table.upsert(thing('b', '2', 'blue'));
+    assert.equal(table.get('apps/a')?.colour, 'red');
+    assert.deepEqual(names(table.in('red')), ['a']);
+    assert.deepEqual(names(table.in('green')), []);
+    assert.deepEqual(names(table.values()), ['a', 'b']);
+    assert.equal(table.size, 2);
+  });
+
+  test('takes no older version than it knows, as numbers and not as text', () => {
+    const { table, changes } = aTable();
+    table.upsert(thing('a', '10'));
+    assert.equal(table.upsert(thing('a', '9', 'blue'))?.colour, 'red');
+    assert.equal(table.upsert(thing('a', '11', 'blue'))?.colour, 'blue');
+    assert.deepEqual(changes, ['- > 10', '10 > 11']);
+  });
+
+  test('says nothing of what it knows already', () => {
+    const { table, changes } = aTable();
+    table.upsert(thing('a', '1'));
+    table.upsert(thing('a', '1'));
+    assert.deepEqual(changes, ['- > 1']);
+  });
+
+  test('forgets what is removed, once', () => {
+    const { table, changes } = aTable();
+    table.upsert(thing('a', '1'));
+    table.remove(thing('a', '2'));
+    table.remove(thing('a', '2'));
+    assert.equal(table.get('apps/a'), undefined);
+    assert.deepEqual(names(table.in('red')), []);
+    assert.deepEqual(changes, ['- > 1', '1 > -']);
+  });
+
+  test('keeps what it knew of an object that cannot be read any more', () => {
+    const { table, unreadable } = aTable();
+    table.upsert(thing('a', '1'));
+    assert.equal(table.upsert(thing('a', '2', 'garbage')), undefined);
+    assert.equal(table.get('apps/a')?.colour, 'red');
+    assert.deepEqual(unreadable, ['apps/a']);
+  });
+});
+
+describe('a full list', () => {
+  test('takes away what is not in it, and nothing before its end', () => {
+    const { table, changes } = aTable();
+    table.upsert(thing('a', '1'));
+    table.upsert(thing('b', '2'));
+    const done = table.relist();
+    table.upsert(thing('b', '2'));
+    assert.equal(table.size, 2);
+    done();
+    assert.deepEqual(names(table.values()), ['b']);
+    assert.deepEqual(changes, ['- > 1', '- > 2', '1 > -']);
+  });
+
+  test('is believed though its versions went backwards', () => {
+    const { table } = aTable();
+    table.upsert(thing('a', '100'));
+    const done = table.relist();
+    table.upsert(thing('a', '7', 'blue'));
+    done();
+    assert.equal(table.get('apps/a')?.colour, 'blue');
+  });
+
+  test('does not take away what was written meanwhile', () => {
+    const { table } = aTable();
+    const done = table.relist();
+    table.upsert(thing('new', '5'));
+    done();
+    assert.deepEqual(names(table.values()), ['new']);
+  });
+});
