@@ -235,6 +235,18 @@ describe('the lease', () => {
     assert.ok(server.holder() === 'a' || server.holder() === 'b');
   });
 
+  test('is given back at once by one that was told to stop while it took it', async () => {
+    const { clock, server, aCandidate } = aWorld();
+    const a = aCandidate('a');
+    a.cut('slow answer');
+    await clock.advance(1_000);
+
+    a.stop();
+    await clock.advance(30_000);
+
+    assert.deepEqual([a.terms, server.holder()], [[], '']);
+  });
+
   test('goes to one of many that want it at the same time', async () => {
     const { clock, aCandidate } = aWorld();
 

@@ -54,5 +54,5 @@ function difference(
  * 1.2.0 means that one, too.
  */
 function isVersion(deployed: string, wanted: string): boolean {
-  return deployed === wanted || (!wanted.includes('+') && deployed.split('+')[0] === wanted);
+  return deployed === wanted || deployed.split('+')[0] === wanted;
 }

@@ -42,6 +42,17 @@ describe('a bucket', () => {
     assert.equal(take('al'), 0);
   });
 
+  test('stays as long as others were seen longer ago', () => {
+    const { take } = someBuckets(2);
+    for (let n = 0; n < 4; n++) take('jo');
+
+    take('a');
+    take('jo');
+    take('b');
+
+    assert.equal(take('jo'), 2);
+  });
+
   test('is forgotten when too many others were seen since', () => {
     const { take } = someBuckets(2);
     for (let n = 0; n < 4; n++) take('jo');

@@ -117,6 +117,15 @@ describe('an event that Flux sent', () => {
     );
   });
 
+  test('of severity error is of no interest, whatever its reason', async () => {
+    await using server = await aFluxServer();
+    const body = changed((event) => (event['severity'] = 'error'));
+
+    const { status, because } = await send(server.url, body);
+
+    assert.deepEqual({ status, because }, { status: 202, because: 'its severity is error' });
+  });
+
   test('counts when its reason is a configured one', async () => {
     await using server = await aFluxServer({ reasons: ['RollbackSucceeded'] });
 

@@ -84,9 +84,11 @@ describe('the verdict that is asked for', () => {
   });
 });
 
-async function aRelease(first: ReleaseVerdict | undefined) {
+async function aRelease(first: ReleaseVerdict | undefined, users: readonly string[] = []) {
   const state = { verdict: first, reads: 0, isDown: false, onRead: () => {} };
-  const { kubernetes } = anApiServer({ jo: ['get apps'] });
+  const { kubernetes } = anApiServer(
+    Object.fromEntries(['jo', ...users].map((user) => [user, ['get apps']])),
+  );
   const server = await aServer({
     kubernetes,
     requests: {
@@ -101,9 +103,9 @@ async function aRelease(first: ReleaseVerdict | undefined) {
       },
     },
   });
-  async function ask(query: string, signal?: AbortSignal) {
+  async function ask(query: string, { as = 'jo', signal }: { as?: string; signal?: AbortSignal } = {}) {
     const response = await fetch(`${server.url}/api/v1/releases/apps/podinfo${query}`, {
-      headers: { authorization: 'Bearer token-of-jo' },
+      headers: { authorization: `Bearer token-of-${as}` },
       ...(signal && { signal }),
     });
     return { status: response.status, json: JSON.parse(await response.text()) as Record<string, unknown> };
@@ -213,7 +215,7 @@ describe('asking for the verdict', () => {
   test('ends when the one who asked has gone', async () => {
     await using release = await aRelease({ ...PASSED, result: 'running' });
     const leaving = new AbortController();
-    const asked = release.ask('?wait=1m', leaving.signal);
+    const asked = release.ask('?wait=1m', { signal: leaving.signal });
     await reads(release, 1);
 
     leaving.abort();
@@ -224,6 +226,23 @@ describe('asking for the verdict', () => {
     await release.ask('');
 
     assert.equal(release.state.reads, before + 1);
+  });
+
+  test('is refused to those who are too many to wait, until others have their answer', async () => {
+    const users = Array.from({ length: 10 }, (_, index) => `user-${index}`);
+    await using release = await aRelease({ ...PASSED, result: 'running' }, users);
+    const waiting = users.flatMap((as) => Array.from({ length: 29 }, () => release.ask('?wait=1m', { as })));
+    await reads(release, 256);
+
+    const { status } = await release.ask('?wait=1m');
+    assert.equal(status, 429);
+    assert.equal((await release.ask('')).status, 408);
+
+    release.state.verdict = PASSED;
+    release.changes.tell(RELEASE);
+    const statuses = new Set((await Promise.all(waiting)).map((answer) => answer.status));
+    assert.deepEqual(statuses, new Set([200, 429]));
+    assert.equal((await release.ask('?wait=1m')).status, 200);
   });
 
   test('says that a release is gone', async () => {
