@@ -6,6 +6,7 @@ import { checkVersion, managed, merged } from './merge.ts';
 import { type KubeObject, type Metadata, timestamp } from './objects.ts';
 import * as refusal from './refusal.ts';
 import { CRDS, JOBS, NAMESPACES, PODS, type Registry, type ResourceType } from './resources.ts';
+import { defaulted } from './schema.ts';
 import type { Store } from './store.ts';
 
 /** Names one object, or a collection. */
@@ -52,7 +53,7 @@ export class Api {
     this.#checkNamespace(place, body.metadata.name);
     const metadata = newMetadata(body.metadata, place);
     let object: KubeObject = { ...decoded(type, body, options), metadata };
-    if (type.hasStatus) delete object.status;
+    if (type.hasStatus) object = withoutStatus(type, object);
     if (type === NAMESPACES) object = asNamespace(object);
     if (type === JOBS) object = defaultJob(object);
     if (type === PODS) object.status = { phase: 'Pending' };
@@ -172,6 +173,11 @@ export class Api {
       causes: [cause],
     });
   }
+}
+
+/** Nobody chooses the status of a new object; a default of its schema may. */
+function withoutStatus({ schema }: ResourceType, { status: _s, ...object }: KubeObject): KubeObject {
+  return schema ? (defaulted(schema, object) as KubeObject) : object;
 }
 
 /** An object without the record of who wrote it, which alone is no reason to store it. */

@@ -77,18 +77,20 @@ export async function startEmbeddedCluster(options: EmbeddedOptions = {}): Promi
   );
   server.listen(port, '127.0.0.1');
   await once(server, 'listening');
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    for (const stop of [stopHelm, stopJobs, stopGarbage, () => kubelet.stop()]) stop?.();
+    server.closeAllConnections();
+    server.close();
+    await once(server, 'close');
+  };
   const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
     url,
     kubeconfig: kubeconfigFor(url, token, certificate.cert),
     uncheckedRules: () => registry.all.flatMap(({ schema }) => (schema ? uncheckedRules(schema) : [])),
     forget: () => store.forget(store.version),
-    async close() {
-      for (const stop of [stopHelm, stopJobs, stopGarbage, () => kubelet.stop()]) stop?.();
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
+    close: () => (closing ??= close()),
   };
 }
 

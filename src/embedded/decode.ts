@@ -3,21 +3,13 @@ import type { Place, WriteOptions } from './api.ts';
 import { writable } from './merge.ts';
 import { isFields, type KubeObject, type Metadata, timestamp } from './objects.ts';
 import * as refusal from './refusal.ts';
-import { apiVersionOf, type ResourceType } from './resources.ts';
+import { apiVersionOf, type ResourceType, SECRETS } from './resources.ts';
 import { brokenRules, defaulted, faults, pruned } from './schema.ts';
 import { builtInFaults, metadataFaults } from './validation.ts';
 
 /** Checks what the URL and the body must agree on. */
 export function checkedShape(type: ResourceType, namespace: string | undefined, given: object): KubeObject {
-  const body = given as Partial<KubeObject>;
-  const start = JSON.stringify(given).slice(0, 512);
-  for (const field of ['kind', 'apiVersion'] as const) {
-    if (body[field]) continue;
-    const what = field === 'kind' ? "Object 'Kind' is missing" : "Object 'apiVersion' is missing";
-    throw refusal.badRequest(
-      `the object provided is unrecognized (must be of type ${type.kind}): ${what} in '${start}'`,
-    );
-  }
+  const body = addressed(type, given);
   const wanted = apiVersionOf(type);
   if (body.apiVersion !== wanted) {
     const text = `the API version in the data (${body.apiVersion}) does not match the expected API version (${wanted})`;
@@ -33,7 +25,17 @@ export function checkedShape(type: ResourceType, namespace: string | undefined, 
     );
   }
   checkStrings(metadata);
-  return { ...(body as KubeObject), metadata };
+  return { ...body, metadata };
+}
+
+/** Kubernetes' own objects may leave out what they are: the URL says it. Custom ones may not. */
+function addressed(type: ResourceType, given: object): KubeObject {
+  const body = given as Partial<KubeObject>;
+  if (!type.custom) return { apiVersion: apiVersionOf(type), kind: type.kind, ...body } as KubeObject;
+  const missing = (['kind', 'apiVersion'] as const).find((field) => !body[field]);
+  if (missing === undefined) return body as KubeObject;
+  const what = `Object '${missing === 'kind' ? 'Kind' : missing}' is missing in '${JSON.stringify(given).slice(0, 512)}'`;
+  throw refusal.badRequest(`the object provided is unrecognized (must be of type ${type.kind}): ${what}`);
 }
 
 function checkStrings(metadata: Metadata): void {
@@ -48,6 +50,7 @@ function checkStrings(metadata: Metadata): void {
 
 /** The body without what its schema does not know, or refused for it; with defaults. */
 export function decoded(type: ResourceType, body: KubeObject, { strict = false }: WriteOptions): KubeObject {
+  if (type === SECRETS) return encoded(body);
   if (!type.schema) return body;
   const { object, unknown } = pruned(type.schema, body);
   if (strict && unknown.length > 0) {
@@ -56,6 +59,14 @@ export function decoded(type: ResourceType, body: KubeObject, { strict = false }
     throw refusal.badRequest(text + fields.join(', '));
   }
   return defaulted(type.schema, object) as KubeObject;
+}
+
+/** A Secret whose `stringData` is where it is kept. */
+function encoded({ ['stringData']: texts = {}, ...secret }: KubeObject): KubeObject {
+  const entries = Object.entries(texts as Record<string, string>);
+  if (entries.length === 0) return secret;
+  const data = entries.map(([key, text]) => [key, Buffer.from(text).toString('base64')]);
+  return { ...secret, data: { ...(secret['data'] as object), ...Object.fromEntries(data) } };
 }
 
 /** The metadata of a new object: what the writer may choose, and what the server adds. */

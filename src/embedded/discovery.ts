@@ -1,4 +1,10 @@
-import { ACCESS_REVIEWS, type Registry, type ResourceType, TOKEN_REVIEWS } from './resources.ts';
+import {
+  ACCESS_REVIEWS,
+  apiVersionOf,
+  type Registry,
+  type ResourceType,
+  TOKEN_REVIEWS,
+} from './resources.ts';
 
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 
@@ -6,6 +12,7 @@ const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', '
 export function discovery(registry: Registry, path: string): object | undefined {
   const fixed = FIXED[path];
   if (fixed) return fixed;
+  if (path.startsWith(OPENAPI)) return openApi(registry, path.slice(OPENAPI.length + 1));
   if (path === '/apis') {
     const groups = [...new Set(registry.all.map(({ group }) => group))].filter((group) => group !== '');
     return {
@@ -27,6 +34,35 @@ const FIXED: Readonly<Record<string, object>> = {
   '/version': { major: '1', minor: '36', gitVersion: 'v1.36.0+embedded', platform: 'embedded' },
   '/api': { kind: 'APIVersions', versions: ['v1'], serverAddressByClientCIDRs: [] },
 };
+
+const OPENAPI = '/openapi/v3';
+
+/** No schemas: only what kubectl looks for before it leaves the checking of fields to the server. */
+function openApi(registry: Registry, path: string): object | undefined {
+  if (path === '') {
+    const entries = registry.all
+      .map(rootOf)
+      .map((root) => [root, { serverRelativeURL: `${OPENAPI}/${root}` }]);
+    return { paths: Object.fromEntries(entries) };
+  }
+  const parameters = [{ name: 'fieldValidation', in: 'query', schema: { type: 'string' } }];
+  const paths = registry.all
+    .filter((type) => rootOf(type) === path)
+    .map(({ group, version, kind, plural }) => {
+      const operation = {
+        'x-kubernetes-group-version-kind': { group, version, kind },
+        parameters,
+        responses: {},
+      };
+      return [`/${path}/namespaces/{namespace}/${plural}/{name}`, { patch: operation }];
+    });
+  const info = { title: 'embedded', version: '0' };
+  return paths.length > 0 ? { openapi: '3.0.0', info, paths: Object.fromEntries(paths) } : undefined;
+}
+
+function rootOf(type: ResourceType): string {
+  return `${type.group ? 'apis' : 'api'}/${apiVersionOf(type)}`;
+}
 
 function groupOf(registry: Registry, name: string) {
   const found = registry.all.filter(({ group }) => group === name).map(({ version }) => version);

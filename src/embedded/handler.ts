@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Access, User } from './access.ts';
 import type { Api, Place, RemoveOptions, WriteOptions } from './api.ts';
+import { bodyOf } from './body.ts';
 import { discovery } from './discovery.ts';
 import type { Kubelet } from './kubelet.ts';
 import { isFields, type KubeObject } from './objects.ts';
@@ -33,7 +34,6 @@ export interface HandlerOptions {
   readonly bookmarkMs: number;
 }
 
-const MAX_BODY = 3 * 1024 * 1024;
 const TABLE = 'as=Table';
 
 /** Answers requests as kube-apiserver does. */
@@ -48,7 +48,7 @@ export function handlerFor({ api, access, kubelet, bookmarkMs }: HandlerOptions)
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'https://localhost');
-    const body = await read(request);
+    const body = await bodyOf(request);
     if (['/livez', '/readyz', '/healthz'].includes(url.pathname))
       return reply(response, { code: 200, body: 'ok' });
     const user = access.authenticate(request.headers.authorization);
@@ -249,26 +249,6 @@ function listOf(type: ResourceType, objects: readonly KubeObject[], metadata: ob
 function fields(body: unknown): Record<string, unknown> {
   if (isFields(body)) return body;
   throw refusal.badRequest('the object provided is unrecognized: a JSON object was expected');
-}
-
-async function read(request: IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request) {
-    size += (chunk as Buffer).length;
-    if (size > MAX_BODY) {
-      const message = 'the request is too large: limit is 3145728';
-      throw new refusal.Refusal(413, 'RequestEntityTooLarge', message);
-    }
-    chunks.push(chunk as Buffer);
-  }
-  if (size === 0) return undefined;
-  const text = Buffer.concat(chunks).toString();
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw refusal.badRequest(`the object provided is unrecognized: json parse error (${text.slice(0, 32)})`);
-  }
 }
 
 function reply(response: ServerResponse, { code, body }: Answer): void {

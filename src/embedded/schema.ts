@@ -194,8 +194,11 @@ export function brokenRules(schema: Schema, value: unknown, before: unknown, pat
     const check = compile(rule);
     if (!check || (check.comparesWithOld && before === undefined)) return [];
     if (check.holds(value, before)) return [];
+    const shown = typeof value === 'object' ? '' : `${JSON.stringify(value)}: `;
     const why = message ?? `failed rule: ${rule}`;
-    return [{ reason: 'FieldValueInvalid', message: `Invalid value: ${why}`, field: path || '<nil>' }];
+    return [
+      { reason: 'FieldValueInvalid', message: `Invalid value: ${shown}${why}`, field: path || '<nil>' },
+    ];
   });
   if (Array.isArray(value)) {
     const { items } = schema;

@@ -71,6 +71,12 @@ export function apiContract(open: () => Promise<Subject>): void {
       assert.deepEqual(body.details, { name: 'once', group: 'coordination.k8s.io', kind: 'leases' });
     });
 
+    test('an object may leave out its kind, which the path says', async () => {
+      const { kind: _, apiVersion: _v, ...body } = lease('kindless');
+      const made = (await subject.api.create(leases(), body)) as Thing;
+      assert.equal(made.kind, 'Lease');
+    });
+
     test('a name may be left to the server', async () => {
       const body = { ...lease(''), metadata: { generateName: 'some-' } };
       const made = (await subject.api.create(leases(), body)) as Thing;

@@ -8,6 +8,9 @@ const GROUP = `g${randomBytes(3).toString('hex')}.contract.example`;
 const schema = {
   type: 'object',
   required: ['spec'],
+  'x-kubernetes-validations': [
+    { rule: "self.metadata.name.size() <= 10 && !(self.metadata.name in ['http'])", message: 'another name' },
+  ],
   properties: {
     spec: {
       type: 'object',
@@ -22,6 +25,25 @@ const schema = {
           type: 'array',
           maxItems: 2,
           items: { type: 'object', required: ['x'], properties: { x: { type: 'string' } } },
+        },
+        rules: {
+          type: 'object',
+          'x-kubernetes-validations': [
+            { rule: '[has(self.a), has(self.b)].filter(given, given).size() == 1', message: 'give a or b' },
+            { rule: "!has(self.names) || self.names.all(name, name.matches('^[a-z]+$') && name != self.b)" },
+          ],
+          properties: {
+            a: { type: 'string', maxLength: 20 },
+            b: { type: 'string', maxLength: 20 },
+            wait: {
+              type: 'string',
+              maxLength: 20,
+              'x-kubernetes-validations': [
+                { rule: "duration(self) >= duration('1s') || self == 'none'", message: 'at least a second' },
+              ],
+            },
+            names: { type: 'array', maxItems: 5, items: { type: 'string', maxLength: 20 } },
+          },
         },
         open: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
       },
@@ -107,6 +129,13 @@ export function customContract(open: () => Promise<Subject>): void {
       assert.equal('junk' in body, false);
     });
 
+    test('an object says its kind', async () => {
+      const { kind: _, ...body } = widget('kindless', { release: 'abc' });
+      const { status, body: answer } = await subject.raw('POST', path(), { body });
+      assert.equal(status, 400);
+      assert.match(answer.message ?? '', /must be of type Widget\): Object 'Kind' is missing in/);
+    });
+
     test('unknown fields are refused, by name, when asked to be', async () => {
       const body = widget('strict', { release: 'abc', junk: 1, list: [{ x: 'a', y: 1 }] }, { more: 1 });
       const { status, body: answer } = await subject.raw('POST', `${path()}?fieldValidation=Strict`, {
@@ -167,6 +196,25 @@ export function customContract(open: () => Promise<Subject>): void {
         'spec: Invalid value: spec is immutable',
       ]);
       assert.equal((await merge(path('fixed'), { metadata: { labels: { a: 'b' } } })).status, 200);
+    });
+
+    const ruled = (rules: object, name = 'ruled') =>
+      subject.raw('POST', `${path()}?dryRun=All`, { body: widget(name, { release: 'abc', rules }) });
+
+    test('rules are asked about what is created', async () => {
+      assert.equal((await ruled({ a: 'x', wait: '1m30s', names: ['y'] })).status, 422, 'b is not there');
+      assert.equal((await ruled({ b: 'x', wait: '1m30s', names: ['y'] })).status, 201);
+      assert.equal((await ruled({ a: 'x', wait: 'none' })).status, 201, 'an error beside what holds is none');
+      assert.deepEqual(faults(await ruled({})), ['spec.rules: Invalid value: give a or b']);
+      assert.deepEqual(faults(await ruled({ a: 'x', b: 'y' })), ['spec.rules: Invalid value: give a or b']);
+      assert.deepEqual(faults(await ruled({ a: 'x', wait: '10ms' })), [
+        'spec.rules.wait: Invalid value: "10ms": at least a second',
+      ]);
+      assert.match(faults(await ruled({ b: 'y', names: ['y'] }))[0] ?? '', /^spec\.rules: Invalid value: /);
+      assert.deepEqual(faults(await ruled({ a: 'x' }, 'http')), ['<nil>: Invalid value: another name']);
+      assert.deepEqual(faults(await ruled({ a: 'x' }, 'elevenchars')), [
+        '<nil>: Invalid value: another name',
+      ]);
     });
 
     test('status is written under /status alone, and nothing else is written there', async () => {
