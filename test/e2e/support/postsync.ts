@@ -100,13 +100,9 @@ export async function openPostsync(api: Api, options: PostsyncOptions): Promise<
       child = begun;
     },
     start: async () => {
-      const started = lines.length;
       postsync.launch();
       const deadline = Date.now() + READY_MS;
-      while (
-        !(await isReady(url)) &&
-        !lines.slice(started).some((l) => l.includes('everything was listed'))
-      ) {
+      while (!(await isReady(url))) {
         if (!child || Date.now() > deadline) throw new Error(`postsync did not start:\n${tail(lines)}`);
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
