@@ -34,10 +34,9 @@ export async function install(image: string | undefined, options: InstallOptions
   const folder = mkdtempSync(join(tmpdir(), 'postsync-e2e-'));
   try {
     const at = (path: string) => relative(folder, path);
-    const container = '/spec/template/spec/containers/0';
     const changes = [
       set('/spec/replicas', options.replicas),
-      ...(image ? [set(`${container}/image`, image), set(`${container}/env/0/value`, image)] : []),
+      ...(image ? [set('/spec/template/spec/containers/0/image', image)] : []),
     ];
     const kustomization = {
       resources: [at('manifests')],
