@@ -1,0 +1,264 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { PostsyncError } from '../../src/errors.ts';
+import { aManualRun, anOutcome, aRelease, aRevision, aTest, moving } from '../support/model.ts';
+import { aWorld, type Death } from '../support/world.ts';
+
+/** Looks, and looks again after every death, until a look ends; then lets the test pass. @returns how often it died */
+async function untilTheEnd(world: ReturnType<typeof aWorld>, deaths: readonly Death[]): Promise<number> {
+  let died = 0;
+  for (const death of deaths) {
+    world.restart(death);
+    await world.look().catch((error: Error) => {
+      assert.match(error.message, /died/);
+      died += 1;
+    });
+  }
+  world.restart();
+  await world.look();
+  world.endJobs(anOutcome());
+  await world.look();
+  return died;
+}
+
+describe('a release that was upgraded', () => {
+  test('has a run, then a Job, then its result, and its verdict when the Job has ended', async () => {
+    const world = aWorld();
+    await world.look();
+    assert.deepEqual(world.writes, ['create run', 'create job', 'start run', 'write result']);
+    assert.equal(world.result(), 'running');
+
+    world.endJobs(anOutcome());
+    await world.look();
+    assert.deepEqual(world.writes.slice(4), ['end run', 'write result', 'tell verdict', 'seal job']);
+    assert.equal(world.result(), 'passed');
+    assert.deepEqual(world.verdicts(), ['passed Passed']);
+  });
+
+  test('is left alone when nothing is due', async () => {
+    const world = aWorld();
+    await untilTheEnd(world, []);
+    const before = world.writes.length;
+    await world.look();
+    await world.look();
+    assert.equal(world.writes.length, before);
+  });
+
+  test('is left alone where no test is asked for', async () => {
+    const world = aWorld({ tests: [] });
+    await world.look();
+    assert.deepEqual(world.writes, []);
+  });
+
+  test('tells when to look again', async () => {
+    const world = aWorld();
+    const wakeAt = await world.look();
+    assert.equal(wakeAt?.toISOString(), '2026-11-21T12:11:00.000Z');
+  });
+});
+
+describe('whatever moment the process dies, there is exactly one Job, and a verdict at the end', () => {
+  for (const when of ['before', 'after'] as const) {
+    for (const at of [1, 2, 3, 4]) {
+      test(`when it dies right ${when} write ${at} of the start`, async () => {
+        const world = aWorld();
+        assert.equal(await untilTheEnd(world, [{ at, when }]), 1);
+        assert.equal(world.created.length, 1);
+        assert.deepEqual(world.verdicts(), ['passed Passed']);
+        assert.equal(world.result(), 'passed');
+        assert.ok(world.jobs().every(({ isSealed }) => isSealed));
+      });
+
+      test(`when it dies right ${when} write ${at} of the end`, async () => {
+        const world = aWorld();
+        await world.look();
+        world.endJobs(anOutcome());
+        assert.equal(await untilTheEnd(world, [{ at, when }]), 1);
+        assert.equal(world.created.length, 1);
+        assert.deepEqual(world.verdicts(), ['passed Passed']);
+        assert.equal(world.result(), 'passed');
+        assert.ok(world.writes.includes('tell verdict'));
+        assert.ok(world.jobs().every(({ isSealed }) => isSealed));
+      });
+    }
+
+    test(`when it dies again and again right ${when} a write, with two tests`, async () => {
+      const world = aWorld({ tests: [aTest('smoke'), aTest('e2e')] });
+      const deaths = [1, 1, 2, 2, 1, 3, 1, 2].map((at) => ({ at, when }));
+      assert.ok((await untilTheEnd(world, deaths)) > 4);
+      assert.equal(new Set(world.created).size, 2);
+      assert.equal(world.created.length, 2);
+      assert.deepEqual(world.verdicts(), ['passed Passed', 'passed Passed']);
+    });
+  }
+
+  test('a Job that was created and not written down is not created again when it is gone', async () => {
+    const world = aWorld({ tests: [aTest('smoke', { retries: 0 })] });
+    world.restart({ at: 2, when: 'after' });
+    await assert.rejects(world.look(), /died/);
+    world.restart();
+    await world.look();
+    world.loseJobs();
+    await world.look();
+    assert.equal(world.created.length, 1);
+    assert.deepEqual(world.verdicts(), ['inconclusive JobLost']);
+  });
+});
+
+describe('a newer revision', () => {
+  test('ends the run, stops its Job, and is tested, in one look', async () => {
+    const world = aWorld();
+    await world.look();
+    world.putRelease({ revision: aRevision({ digest: 'sha256:eight', version: 8 }) });
+    await world.look();
+    assert.deepEqual(world.verdicts(), ['inconclusive Superseded', undefined]);
+    assert.deepEqual(
+      world.jobs().map(({ isStopping }) => isStopping),
+      [true, false],
+    );
+  });
+
+  test('that came between watching and reading live starts nothing for the older one', async () => {
+    const world = aWorld();
+    await world.look();
+    world.endJobs(anOutcome());
+    const { conditions } = moving();
+    world.putRelease({ conditions });
+    await world.look();
+    assert.deepEqual(world.verdicts(), [undefined]);
+    world.putRelease({ conditions: aRelease().conditions, revision: aRevision({ digest: 'sha256:eight' }) });
+    await world.look();
+    assert.equal(world.verdicts()[0], 'inconclusive Superseded');
+  });
+});
+
+describe('when a Job cannot be created', () => {
+  const rows = [
+    ['API_REJECTED', 'inconclusive JobRefused'],
+    ['JOB_CONFLICT', 'inconclusive JobConflict'],
+  ] as const;
+  for (const [code, verdict] of rows) {
+    test(`${code} ends the run at once, with the server's words`, async () => {
+      const world = aWorld();
+      world.failures.set('create job', new PostsyncError(code, 'no such field'));
+      await world.look();
+      assert.deepEqual(world.verdicts(), [verdict]);
+      assert.equal(world.runs()[0]?.outcome?.message, 'no such field');
+    });
+  }
+
+  for (const code of ['API_FORBIDDEN', 'API_NOT_FOUND'] as const) {
+    test(`${code} is tried again, until the time to start is up`, async () => {
+      const world = aWorld({ tests: [aTest('smoke', { retries: 0 })] });
+      world.failures.set('create job', new PostsyncError(code, 'exceeded quota'));
+      const wakeAt = await world.look();
+      assert.equal(wakeAt?.toISOString(), '2026-11-21T12:01:03.000Z');
+      assert.deepEqual(world.verdicts(), [undefined]);
+      world.pass(300);
+      await world.look();
+      assert.deepEqual(world.verdicts(), ['inconclusive PodRefused']);
+    });
+  }
+
+  test('API_UNAVAILABLE fails the look, which is tried again', async () => {
+    const world = aWorld();
+    world.failures.set('create job', new PostsyncError('API_UNAVAILABLE', 'down'));
+    await assert.rejects(world.look(), { code: 'API_UNAVAILABLE' });
+    assert.equal(world.result(), 'pending');
+    world.failures.clear();
+    await world.look();
+    assert.equal(world.created.length, 1);
+  });
+});
+
+describe('a failure', () => {
+  test('of one action does not keep the others, the result or the Jobs from being written', async () => {
+    const world = aWorld({ tests: [aTest('smoke'), aTest('e2e')] });
+    await world.look();
+    world.endJobs(anOutcome());
+    world.failures.set('tell verdict', new PostsyncError('API_UNAVAILABLE', 'down'));
+    await assert.rejects(world.look(), { code: 'API_UNAVAILABLE' });
+    assert.deepEqual(world.verdicts(), ['passed Passed', 'passed Passed']);
+    assert.equal(world.result(), 'passed');
+  });
+
+  test('to write the result does not keep the Jobs of ended runs from being stopped', async () => {
+    const world = aWorld();
+    await world.look();
+    world.failures.set('write result', new PostsyncError('API_FORBIDDEN', 'policy'));
+    world.putRelease({ revision: aRevision({ digest: 'sha256:eight', version: 8 }) });
+    await assert.rejects(world.look(), { code: 'API_FORBIDDEN' });
+    assert.equal(world.jobs()[0]?.isStopping, true);
+  });
+
+  test('by a conflict is passed on, for another look', async () => {
+    const world = aWorld();
+    world.failures.set('write result', new PostsyncError('API_CONFLICT', 'changed'));
+    await assert.rejects(world.look(), { code: 'API_CONFLICT' });
+    world.failures.clear();
+    await world.look();
+    assert.equal(world.result(), 'running');
+    assert.equal(world.created.length, 1);
+  });
+});
+
+describe('a Job that is not known', () => {
+  test('is lost only when it is not there either', async () => {
+    const world = aWorld();
+    await world.look();
+    world.hideJobs();
+    await world.look();
+    assert.deepEqual(world.verdicts(), [undefined]);
+    world.loseJobs();
+    await world.look();
+    assert.deepEqual(world.verdicts(), ['inconclusive JobLost']);
+  });
+});
+
+describe('a Job whose run was deleted', () => {
+  test('is stopped and sealed, and nothing is told of it', async () => {
+    const world = aWorld();
+    await world.look();
+    const { job: _, ...again } = world.runs()[0]!;
+    world.putRelease({ annotations: { 'postsync.dev/suspend': 'true' } });
+    world.putRun({ ...again, uid: 'another-of-its-name' });
+    await world.look();
+    assert.deepEqual(world.writes.slice(-2), ['stop job', 'seal job']);
+    assert.equal(world.jobs()[0]?.isStopping, true);
+    await world.look();
+    assert.deepEqual(world.writes.slice(-2), ['stop job', 'seal job']);
+  });
+});
+
+describe('a run by hand', () => {
+  test('is pinned, started and followed', async () => {
+    const world = aWorld({ tests: [aTest('smoke', { after: ['rollback'] })] });
+    world.putRun(aManualRun());
+    await world.look();
+    assert.deepEqual(world.writes.slice(0, 3), ['pin run', 'create job', 'start run']);
+    world.endJobs(anOutcome());
+    await world.look();
+    assert.deepEqual(world.verdicts(), ['passed Passed']);
+  });
+
+  test('of a release that is not there is ended', async () => {
+    const world = aWorld();
+    world.removeRelease();
+    world.putRun(aManualRun());
+    await world.look();
+    assert.deepEqual(world.verdicts(), ['inconclusive ReleaseGone']);
+  });
+});
+
+describe('runs that wait for room', () => {
+  test('are started when there is some, one after the other', async () => {
+    const world = aWorld({ tests: [aTest('smoke'), aTest('e2e')], maxRuns: 1 });
+    await world.look();
+    assert.equal(world.created.length, 1);
+    world.endJobs(anOutcome());
+    await world.look();
+    assert.equal(world.told[0], 'podinfo');
+    await world.look();
+    assert.equal(world.created.length, 2);
+  });
+});

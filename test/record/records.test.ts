@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { PostsyncError } from '../../src/errors.ts';
+import { readRelease, readRun } from '../../src/record/objects.ts';
+import { createRecords } from '../../src/record/records.ts';
+import { createTable } from '../../src/table.ts';
+import { aKubernetes } from '../support/kubernetes.ts';
+import { aRelease, aRevision, aTest } from '../support/model.ts';
+
+const RUN = {
+  metadata: {
+    namespace: 'apps',
+    name: 'the-run',
+    uid: 'run-uid',
+    resourceVersion: '12',
+    creationTimestamp: '2026-11-21T12:00:00Z',
+  },
+  spec: { release: 'podinfo', test: 'smoke' },
+};
+const NEW = {
+  name: 'the-run',
+  release: aRelease(),
+  test: aTest(),
+  revision: aRevision(),
+  attempt: 1,
+  cause: 'upgrade',
+} as const;
+const TAKEN = new PostsyncError('API_EXISTS', 'the name is taken');
+
+function theRecords(answers: Parameters<typeof aKubernetes>[0]) {
+  const rest = { groupOf: () => '', onChange: () => undefined, onUnreadable: () => undefined };
+  const runs = createTable({ ...rest, read: readRun });
+  const releases = createTable({ ...rest, read: readRelease });
+  const { kubernetes } = aKubernetes(answers);
+  return { runs, releases, records: createRecords(kubernetes, { runs, releases }) };
+}
+
+describe('what is written', () => {
+  test('is known from then on, before any watch tells', async () => {
+    const { records, runs } = theRecords({ 'create apps/synctestruns': RUN });
+    assert.equal((await records.createRun(NEW)).uid, 'run-uid');
+    assert.equal(runs.get('apps/the-run')?.uid, 'run-uid');
+  });
+
+  test('and was there before, is the one that was there', async () => {
+    const { records } = theRecords({
+      'create apps/synctestruns': TAKEN,
+      'get apps/synctestruns/the-run': RUN,
+    });
+    assert.equal((await records.createRun(NEW)).uid, 'run-uid');
+  });
+
+  test('and was there a moment ago only, is a reason to look again', async () => {
+    const { records } = theRecords({ 'create apps/synctestruns': TAKEN });
+    await assert.rejects(records.createRun(NEW), { code: 'API_CONFLICT' });
+  });
+
+  test('and cannot be read back, is an error and not an absent run', async () => {
+    const garbage = { ...RUN, spec: {} };
+    const { records } = theRecords({
+      'create apps/synctestruns': TAKEN,
+      'get apps/synctestruns/the-run': garbage,
+    });
+    await assert.rejects(records.createRun(NEW), { code: 'OBJECT_INVALID' });
+  });
+});
+
+describe('what is read live', () => {
+  test('and is not there, is forgotten', async () => {
+    const { records, runs } = theRecords({});
+    runs.upsert(RUN);
+    assert.equal(await records.readRun({ namespace: 'apps', name: 'the-run' }), undefined);
+    assert.equal(runs.size, 0);
+  });
+
+  test('and does not answer, is not taken for absent', async () => {
+    const down = new PostsyncError('API_UNAVAILABLE', 'down');
+    const { records, runs } = theRecords({ 'get apps/synctestruns/the-run': down });
+    runs.upsert(RUN);
+    await assert.rejects(records.readRun({ namespace: 'apps', name: 'the-run' }), {
+      code: 'API_UNAVAILABLE',
+    });
+    assert.equal(runs.size, 1);
+  });
+});

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { PostsyncError } from '../../src/errors.ts';
+import { tellVerdict } from '../../src/record/events.ts';
+import { notRolledOut, writeProjection } from '../../src/record/release.ts';
+import { aKubernetes } from '../support/kubernetes.ts';
+import { anOutcome, aRelease, aRun } from '../support/model.ts';
+
+describe('the keys of a release', () => {
+  test('are one merge patch, which is refused when somebody else wrote', async () => {
+    const { kubernetes, calls } = aKubernetes();
+    await writeProjection(kubernetes, aRelease({ resourceVersion: '44' }), {
+      annotations: { 'postsync.dev/result': 'passed', 'tests.postsync.dev/old': undefined },
+      labels: { 'postsync.dev/result': undefined },
+    });
+    assert.deepEqual(calls, [
+      {
+        verb: 'patch',
+        path: 'apps/helmreleases/podinfo',
+        body: {
+          metadata: {
+            resourceVersion: '44',
+            annotations: { 'postsync.dev/result': 'passed', 'tests.postsync.dev/old': null },
+            labels: { 'postsync.dev/result': null },
+          },
+        },
+      },
+    ]);
+  });
+});
+
+describe('a workload', () => {
+  const web = { resource: 'deployments', namespace: 'apps', name: 'web' } as const;
+  const agent = { resource: 'daemonsets', namespace: 'apps', name: 'agent' } as const;
+  const done = { observedGeneration: 2, replicas: 2, updatedReplicas: 2, availableReplicas: 2 };
+  const rows: readonly [string, object, boolean][] = [
+    ['is rolled out when all of its Pods are new and available', done, true],
+    ['is not while its controller has not seen its newest spec', { ...done, observedGeneration: 1 }, false],
+    ['is not while old Pods are there', { ...done, replicas: 3 }, false],
+    ['is not while new Pods are missing', { ...done, updatedReplicas: 1 }, false],
+    ['is not while a Pod is not available', { ...done, availableReplicas: 1 }, false],
+    ['is not without a status', {}, false],
+  ];
+  for (const [what, status, isDone] of rows) {
+    test(what, async () => {
+      const object = { metadata: { generation: 2 }, spec: { replicas: 2 }, status };
+      const { kubernetes } = aKubernetes({ 'get apps/deployments/web': object });
+      assert.deepEqual(await notRolledOut(kubernetes, [web]), isDone ? undefined : web);
+    });
+  }
+
+  test('of every node is rolled out when it is new and available on all', async () => {
+    const status = {
+      observedGeneration: 1,
+      desiredNumberScheduled: 3,
+      updatedNumberScheduled: 3,
+      numberAvailable: 2,
+    };
+    const get = (numberAvailable: number) => ({
+      'get apps/daemonsets/agent': { metadata: { generation: 1 }, status: { ...status, numberAvailable } },
+    });
+    assert.deepEqual(await notRolledOut(aKubernetes(get(2)).kubernetes, [agent]), agent);
+    assert.deepEqual(await notRolledOut(aKubernetes(get(3)).kubernetes, [agent]), undefined);
+  });
+});
+
+const PATH = 'create apps/events';
+
+function tell(answers: Parameters<typeof aKubernetes>[0]) {
+  const { kubernetes, calls } = aKubernetes(answers);
+  const outcome = anOutcome({ verdict: 'failed' });
+  return tellVerdict(kubernetes, aRelease(), aRun(), outcome).then(() => calls);
+}
+
+describe('the Event of a verdict', () => {
+  test('has the run’s name, so that it is told once', async () => {
+    const [call] = await tell({});
+    const body = call?.body as { metadata: { name: string }; type: string; involvedObject: { uid: string } };
+    assert.equal(body.metadata.name, aRun().ref.name);
+    assert.equal(body.type, 'Warning');
+    assert.equal(body.involvedObject.uid, 'release-uid');
+  });
+
+  test('that was told before is no failure, and any other refusal is one', async () => {
+    await tell({ [PATH]: new PostsyncError('API_EXISTS', 'there') });
+    await assert.rejects(tell({ [PATH]: new PostsyncError('API_UNAVAILABLE', 'down') }), {
+      code: 'API_UNAVAILABLE',
+    });
+  });
+});

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { writeFinding } from '../../src/record/tests.ts';
+import { aKubernetes } from '../support/kubernetes.ts';
+
+const REF = { namespace: 'apps', name: 'smoke' };
+const PATH = 'get apps/synctests/smoke';
+
+interface Status {
+  readonly observedGeneration: number;
+  readonly conditions: readonly {
+    readonly type: string;
+    readonly status: string;
+    readonly lastTransitionTime: string;
+  }[];
+}
+
+async function found(
+  finding: Parameters<typeof writeFinding>[2],
+  status?: object,
+): Promise<Status | undefined> {
+  const { kubernetes, calls } = aKubernetes({
+    [PATH]: { metadata: { generation: 2 }, ...(status && { status }) },
+  });
+  await writeFinding(kubernetes, REF, finding);
+  const patch = calls.find(({ verb }) => verb === 'patch');
+  if (patch) assert.equal(patch.path, 'apps/synctests/smoke/status');
+  return (patch?.body as { status: Status } | undefined)?.status;
+}
+
+function texts(status: Status | undefined): readonly string[] {
+  return (status?.conditions ?? []).map(({ type, status }) => `${type} ${status}`);
+}
+
+const INVALID = { reason: 'JobRefused', message: 'unknown field "spec.imagee"' } as const;
+
+describe('what is found out about a SyncTest', () => {
+  test('is Ready where its Job would be taken, also where no release is selected', async () => {
+    assert.deepEqual(texts(await found({ generation: 2, matches: true })), [
+      'Ready True',
+      'ReleasesSelected True',
+    ]);
+    assert.deepEqual(texts(await found({ generation: 2, matches: false })), [
+      'Ready True',
+      'ReleasesSelected False',
+    ]);
+  });
+
+  test('is Stalled and not Ready only where the spec can never work', async () => {
+    const status = await found({ generation: 2, matches: true, invalid: INVALID });
+    assert.deepEqual(texts(status), ['Ready False', 'Stalled True', 'ReleasesSelected True']);
+    assert.equal(status?.observedGeneration, 2);
+  });
+
+  test('is not written twice', async () => {
+    const status = await found({ generation: 2, matches: true });
+    assert.equal(await found({ generation: 2, matches: true }, status), undefined);
+  });
+
+  test('keeps since when a condition holds', async () => {
+    const since = '2020-01-01T00:00:00Z';
+    const status = await found({ generation: 2, matches: true });
+    const old = status!.conditions.map((condition) => ({ ...condition, lastTransitionTime: since }));
+    const next = await found({ generation: 2, matches: false }, { ...status, conditions: old });
+    const times = next!.conditions.map(({ lastTransitionTime }) => lastTransitionTime === since);
+    assert.deepEqual(times, [true, false]);
+  });
+
+  test('is not written about a spec that has changed meanwhile', async () => {
+    assert.equal(await found({ generation: 1, matches: true, invalid: INVALID }), undefined);
+  });
+});

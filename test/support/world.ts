@@ -1,0 +1,257 @@
+import { KEYS } from '../../src/decide/keys.ts';
+import {
+  type JobState,
+  keyOf,
+  type Outcome,
+  type Release,
+  type Run,
+  type Test,
+} from '../../src/decide/model.ts';
+import { PostsyncError } from '../../src/errors.ts';
+import type { Jobs, KnownJob, Records } from '../../src/ports.ts';
+import { createAdmission } from '../../src/reconcile/admission.ts';
+import { type Deps, reconcile } from '../../src/reconcile/reconcile.ts';
+import { releaseKeyOf } from '../../src/reconcile/world.ts';
+import type { SyncTest } from '../../src/synctest.ts';
+import type { Table } from '../../src/table.ts';
+import { after, aRelease, aTest, LIMITS, POLICY } from './model.ts';
+
+interface StoredJob {
+  readonly known: KnownJob;
+  readonly state: JobState;
+}
+
+/** Knows what `server` has, or had when `seen` was last renewed. */
+function aTable<T>(server: ReadonlyMap<string, T>, groupOf: (value: T) => string): Table<T> {
+  return {
+    get: (key) => server.get(key),
+    in: (group) => [...server.values()].filter((value) => groupOf(value) === group),
+    values: () => server.values(),
+    get size() {
+      return server.size;
+    },
+    upsert: () => undefined,
+    remove: () => undefined,
+    relist: () => () => undefined,
+  };
+}
+
+function aSyncTest(test: Test): SyncTest {
+  return {
+    test,
+    body: { kind: 'none' },
+    params: {},
+    limits: LIMITS,
+    runIn: 'test',
+    shareOutput: false,
+    inconclusiveExitCodes: [75],
+  };
+}
+
+/** When the process dies: at the write of this number, before or after it reached the server. */
+export interface Death {
+  readonly at: number;
+  readonly when: 'before' | 'after';
+}
+
+/** A cluster in memory, and the loop against it: `look` may die anywhere, `restart` begins anew with what is there. */
+export function aWorld({ release = aRelease(), tests = [aTest()], maxRuns = 0 } = {}) {
+  const releases = new Map([[keyOf(release.ref), release]]);
+  const runs = new Map<string, Run>();
+  const jobs = new Map<string, StoredJob>();
+  const syncTests = new Map(tests.map((test) => [keyOf(test.ref), aSyncTest(test)]));
+  const writes: string[] = [];
+  const failures = new Map<string, PostsyncError>();
+  const created: string[] = [];
+  let hidden = new Set<string>();
+  let death: Death | undefined;
+  let isDead = false;
+  let now = after(60);
+  let version = 1;
+  let sinceStart = 0;
+
+  /** Every write passes here: it is counted, may fail, and may be the one at which the process dies. */
+  async function write<T>(what: string, change: () => T): Promise<T> {
+    alive();
+    sinceStart += 1;
+    const dies = death?.at === sinceStart ? death.when : undefined;
+    if (dies === 'before') die();
+    const failure = failures.get(what);
+    if (failure) throw failure;
+    writes.push(what);
+    const result = change();
+    if (dies === 'after') die();
+    return result;
+  }
+  function alive(): void {
+    if (isDead) throw new Error('died');
+  }
+  function die(): void {
+    isDead = true;
+    throw new Error('died');
+  }
+
+  function putRun(run: Run, differs: Partial<Run>): Run {
+    const key = keyOf(run.ref);
+    const stored = runs.get(key);
+    if (!stored) throw new PostsyncError('API_NOT_FOUND', `${key} is gone`);
+    if (stored.resourceVersion !== run.resourceVersion)
+      throw new PostsyncError('API_CONFLICT', `${key} changed`);
+    const put = { ...stored, ...differs, resourceVersion: String((version += 1)) };
+    runs.set(key, put);
+    return put;
+  }
+
+  const records: Records = {
+    async readRelease(ref) {
+      alive();
+      return releases.get(keyOf(ref));
+    },
+    async readRun(ref) {
+      alive();
+      return runs.get(keyOf(ref));
+    },
+    createRun: ({ name, release: { ref, uid }, test, revision, ...given }) =>
+      write('create run', () => {
+        const key = `${ref.namespace}/${name}`;
+        const run: Run = {
+          ref: { namespace: ref.namespace, name },
+          uid: `uid-${(version += 1)}`,
+          resourceVersion: String(version),
+          createdAt: now,
+          ours: true,
+          release: ref.name,
+          releaseUid: uid,
+          test: test.ref,
+          testKind: test.kind,
+          testGeneration: test.generation,
+          digest: revision.digest,
+          attempt: given.attempt,
+          cause: given.cause,
+          ...(given.request !== undefined && { request: given.request }),
+          abort: false,
+        };
+        const had = runs.get(key) ?? run;
+        runs.set(key, had);
+        return had;
+      }),
+    pinRun: (run, { uid }, { digest }) => write('pin run', () => putRun(run, { releaseUid: uid, digest })),
+    startRun: (run, { job }) => write('start run', () => putRun(run, { job })),
+    endRun: (run, outcome, startedAt) =>
+      write('end run', () => putRun(run, { outcome, ...(startedAt && { startedAt }) })),
+    removeRun: (run) => write('remove run', () => void runs.delete(keyOf(run.ref))),
+    writeProjection: (seen, { annotations, labels }) =>
+      write('write result', () => {
+        const stored = releases.get(keyOf(seen.ref)) as Release;
+        if (stored.resourceVersion !== seen.resourceVersion)
+          throw new PostsyncError('API_CONFLICT', 'changed');
+        putRelease({
+          annotations: merged(stored.annotations, annotations),
+          labels: merged(stored.labels, labels),
+        });
+      }),
+    tellVerdict: () => write('tell verdict', () => undefined),
+    tellProblem: () => write('tell problem', () => undefined),
+    notRolledOut: async () => undefined,
+  };
+
+  function putRelease(differs: Partial<Release>): void {
+    const key = keyOf(release.ref);
+    const stored = releases.get(key) ?? release;
+    releases.set(key, { ...stored, ...differs, resourceVersion: String((version += 1)) });
+  }
+
+  const runner: Jobs = {
+    stateOf: ({ uid }) => (hidden.has(uid) ? undefined : jobs.get(uid)?.state),
+    start: (run) =>
+      write('create job', () => {
+        const had = jobs.get(run.uid);
+        if (had) return { job: had.known };
+        created.push(run.ref.name);
+        const ref = { ...run.ref, uid: `job-${run.uid}` };
+        const known = {
+          ...ref,
+          runUid: run.uid,
+          run: run.ref,
+          isFinished: false,
+          isStopping: false,
+          isSealed: false,
+        };
+        jobs.set(run.uid, { known, state: { phase: 'running', since: now, limits: LIMITS } });
+        return { job: ref };
+      }),
+    async refresh(run) {
+      alive();
+      hidden.delete(run.uid);
+    },
+    of: () => [...jobs.values()].map(({ known }) => known),
+    stop: (job) => write('stop job', () => setJob(job.runUid, { isStopping: true })),
+    seal: (job) => write('seal job', () => setJob(job.runUid, { isSealed: true })),
+  };
+  function setJob(uid: string, differs: Partial<KnownJob>, state?: JobState): void {
+    const job = jobs.get(uid);
+    if (job) jobs.set(uid, { known: { ...job.known, ...differs }, state: state ?? job.state });
+  }
+
+  const told: string[] = [];
+  const deps = (): Deps => ({
+    world: {
+      releases: aTable(releases, ({ ref }) => ref.namespace),
+      runs: aTable(runs, releaseKeyOf),
+      tests: aTable(syncTests, ({ test }) => test.ref.namespace),
+      namespaces: aTable(new Map(), () => ''),
+      builtIn: () => [],
+    },
+    records,
+    jobs: runner,
+    admission: createAdmission({ maxRuns, now: () => now, onRoom: ({ name }) => told.push(name) }),
+    policy: POLICY,
+    log: { info: () => undefined, error: (_: object, message: string) => told.push(message) } as never,
+    now: () => now,
+    assertActive: () => undefined,
+    onVerdict: () => undefined,
+    onResult: () => undefined,
+  });
+  let process = deps();
+
+  return {
+    writes,
+    failures,
+    told,
+    /** The names of the runs whose Jobs were created, one for each Job. */
+    created,
+    look: (ref = release.ref) => reconcile(process, ref),
+    /** The process is gone, and another one knows only what is on the server. */
+    restart(next?: Death) {
+      isDead = false;
+      death = next;
+      sinceStart = 0;
+      process = deps();
+    },
+    runs: () => [...runs.values()],
+    jobs: () => [...jobs.values()].map(({ known }) => known),
+    result: () => releases.get(keyOf(release.ref))?.annotations[KEYS.result],
+    verdicts: () =>
+      [...runs.values()].map(({ outcome }) => outcome && `${outcome.verdict} ${outcome.reason}`),
+    putRelease,
+    putRun: (run: Run) => runs.set(keyOf(run.ref), run),
+    removeRelease: () => releases.delete(keyOf(release.ref)),
+    /** All Jobs that go on end so. */
+    endJobs(outcome: Outcome) {
+      for (const uid of jobs.keys())
+        setJob(uid, { isFinished: true }, { phase: 'ended', startedAt: now, outcome });
+    },
+    loseJobs: () => jobs.clear(),
+    /** No watch has told of the Jobs yet. */
+    hideJobs: () => (hidden = new Set(jobs.keys())),
+    pass: (seconds: number) => (now = new Date(now.getTime() + seconds * 1000)),
+  };
+}
+
+function merged(
+  keys: Readonly<Record<string, string>>,
+  changes: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  const entries = Object.entries({ ...keys, ...changes }).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as Record<string, string>;
+}
