@@ -77,14 +77,20 @@ async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Date | undefin
 }
 
 /** Runs that somebody created for a release that is not there; those of a deleted one go with it. */
-async function endOrphans({ world, records, now }: Deps, ref: Ref): Promise<{ readonly wakeAt?: undefined }> {
+async function endOrphans(
+  { world, records, admission, onVerdict, now }: Deps,
+  ref: Ref,
+): Promise<{ readonly wakeAt?: undefined }> {
   const open = world.runs
     .in(keyOf(ref))
-    .filter(({ outcome, releaseUid }) => !outcome && releaseUid === undefined);
+    .filter(({ outcome, ours, releaseUid }) => !outcome && (!ours || releaseUid === undefined));
   if (open.length === 0 || (await records.readRelease(ref))) return {};
   const message = `there is no HelmRelease ${ref.name} in namespace ${ref.namespace}`;
   const outcome: Outcome = { verdict: 'inconclusive', reason: 'ReleaseGone', message, finishedAt: now() };
-  for (const run of open) await records.endRun(run, outcome, undefined);
+  for (const run of open) {
+    onVerdict(await records.endRun(run, outcome, undefined), outcome);
+    admission.leave(run);
+  }
   return {};
 }
 

@@ -116,6 +116,10 @@ describe('a revision that was there before the test', () => {
     assert.deepEqual(planned({ tests: [aTest('smoke', late)] }), []);
   });
 
+  test('is not tested either when it was Ready only minutes before', () => {
+    assert.deepEqual(planned({ tests: [aTest('smoke', { createdAt: after(300) })] }), []);
+  });
+
   test('is tested with existing: test', () => {
     const tests = [aTest('smoke', { ...late, existing: 'test' })];
     assert.deepEqual(planned({ tests }), ['create smoke upgrade 1']);

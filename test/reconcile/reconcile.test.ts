@@ -248,6 +248,17 @@ describe('a run by hand', () => {
     await world.look();
     assert.deepEqual(world.verdicts(), ['inconclusive ReleaseGone']);
   });
+
+  test('is ended, and its Job stopped, when its release goes while nobody looks', async () => {
+    const world = aWorld({ tests: [aTest('smoke', { after: ['rollback'] })] });
+    world.putRun(aManualRun());
+    await world.look();
+    world.removeRelease();
+    world.restart();
+    await world.look();
+    assert.deepEqual(world.verdicts(), ['inconclusive ReleaseGone']);
+    assert.equal(world.jobs()[0]?.isStopping, true);
+  });
 });
 
 describe('runs that wait for room', () => {
