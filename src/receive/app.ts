@@ -17,10 +17,6 @@ export function createApp(options: AppOptions): Express {
   app.disable('x-powered-by');
   app.disable('etag');
 
-  app.use((_req, res, next) => {
-    if (stopping.aborted) res.shouldKeepAlive = false;
-    next();
-  });
   app.post('/flux', fluxRoute(options));
   app.get('/livez', (_req, res) => void res.type('text').send('ok\n'));
   app.get('/readyz', (_req, res) => {
@@ -72,6 +68,7 @@ function failure({ log }: Pick<AppOptions, 'log'>): ErrorRequestHandler {
       status,
       { error, message },
       {
+        ...(status === 503 && { connection: 'close' }),
         ...(retryAfterSeconds !== undefined && { 'retry-after': retryAfterSeconds }),
         ...(status === 401 && { 'www-authenticate': 'Bearer realm="postsync"' }),
       },

@@ -3,6 +3,7 @@ import type { Ref } from '../decide/model.ts';
 import type { Logger } from '../log.ts';
 import type { EventAnswer, Metrics } from '../metrics.ts';
 import { irrelevance, parseEvent } from './flux-event.ts';
+import { createHints } from './hints.ts';
 import { answer, RETRY_AFTER_SECONDS, readBody } from './http.ts';
 import { bearerOf, isKnown, isSigned, keysToTry } from './signature.ts';
 
@@ -33,7 +34,8 @@ interface Reply {
 
 /** The address of a Flux Provider: authenticates the bytes, then reads them, and causes at most a look. */
 export function fluxRoute(options: FluxOptions): RequestHandler {
-  const { bearerTokens, onRelease, stopping, log, metrics } = options;
+  const { bearerTokens, stopping, log, metrics } = options;
+  const hint = createHints(options.onRelease);
   const reasons = new Set(options.reasons);
   const keys = keysToTry(options.hmacKeys);
 
@@ -55,7 +57,7 @@ export function fluxRoute(options: FluxOptions): RequestHandler {
     if (typeof event === 'string') return { status: 400, counted: 'invalid', because: event };
     const { kind, ref, reason } = event;
     const irrelevant = irrelevance(event, reasons);
-    if (irrelevant === undefined) onRelease(ref);
+    if (irrelevant === undefined) hint(ref);
     return {
       status: 202,
       counted: irrelevant === undefined ? 'accepted' : 'ignored',
@@ -68,7 +70,8 @@ export function fluxRoute(options: FluxOptions): RequestHandler {
     if (stopping.aborted) {
       metrics.event('stopping');
       const because = 'postsync is stopping; send it again';
-      return answer(res, 503, { accepted: false, because }, { 'retry-after': RETRY_AFTER_SECONDS });
+      const headers = { 'retry-after': RETRY_AFTER_SECONDS, connection: 'close' };
+      return answer(res, 503, { accepted: false, because }, headers);
     }
     const body = await readBody(req, MAX_BODY_BYTES);
     const { headers } = req;
