@@ -1,4 +1,4 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 
 /** What Flux may put before the `=` of X-Signature; today it is always sha256. */
 const ALGORITHMS: ReadonlySet<string> = new Set(['sha224', 'sha256', 'sha384', 'sha512']);
@@ -7,21 +7,23 @@ const WHITE_SPACE = new Set([0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x20]);
 /**
  * The keys to try: each as it is, and without the white space around it. notification-controller trimmed the token
  * up to 1.6 and has taken the Secret's bytes as they are since 1.7; a newline at the end is common in Secrets.
+ * As KeyObjects, because an HMAC whose key is a Buffer takes 35 µs, and one of these 5 µs (Node 24.21).
  *
  * @see https://github.com/fluxcd/notification-controller/blob/v1.6.0/internal/server/event_handlers.go#L346
  */
-export function keysToTry(keys: readonly Uint8Array[]): readonly Uint8Array[] {
-  return keys.flatMap((key) => {
+export function keysToTry(keys: readonly Uint8Array[]): readonly KeyObject[] {
+  const tried = keys.flatMap((key) => {
     const trimmed = trim(key);
     return trimmed.length === key.length || trimmed.length === 0 ? [key] : [key, trimmed];
   });
+  return tried.map((key) => createSecretKey(key));
 }
 
 /** Whether `X-Signature: ALGORITHM=HEX` is the HMAC of exactly these bytes under one of the keys. */
 export function isSigned(
   body: Uint8Array,
   signature: string | undefined,
-  keys: readonly Uint8Array[],
+  keys: readonly KeyObject[],
 ): boolean {
   const [, algorithm = '', hex = ''] = /^([a-z0-9]+)=([0-9a-fA-F]+)$/.exec(signature ?? '') ?? [];
   if (!ALGORITHMS.has(algorithm)) return false;
