@@ -1,9 +1,9 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import express from 'express';
 
 /** What postsync's `POST /flux` is compared with: Express, the raw body, the HMAC, an answer. */
-const key = readFileSync(process.env['POSTSYNC_FLUX_HMAC_KEY_FILES'] ?? '');
+const key = createSecretKey(readFileSync(process.env['POSTSYNC_FLUX_HMAC_KEY_FILES'] ?? ''));
 const app = express();
 app.get('/readyz', (_, res) => void res.end());
 app.post('/flux', express.raw({ type: () => true, limit: '3mb' }), (req, res) => {

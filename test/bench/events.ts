@@ -9,27 +9,31 @@ const CONNECTIONS = 32;
 const ROUNDS = 5;
 const ROUND_MS = 2_000;
 
-const EVENT = {
-  involvedObject: {
-    kind: 'HelmRelease',
-    namespace: 'apps',
-    name: 'podinfo-7',
-    uid: 'ca0465f9-491e-4cc5-b6fa-48c78c4e2446',
-    apiVersion: 'helm.toolkit.fluxcd.io/v2',
-    resourceVersion: '732',
-  },
-  severity: 'info',
-  timestamp: '2026-11-21T11:38:19Z',
-  message: 'Helm upgrade succeeded for release apps/podinfo-7.v2 with chart podinfo@1.1.0',
-  reason: 'UpgradeSucceeded',
-  metadata: { 'app-version': '6.1.0', cluster: 'test', env: 'prod', revision: '1.1.0' },
-  reportingController: 'helm-controller',
-  reportingInstance: 'helm-controller-6885b4f67c-72tkh',
-};
+const RELEASES = 100;
+
+function eventOf(name: string): object {
+  return {
+    involvedObject: {
+      kind: 'HelmRelease',
+      namespace: 'apps',
+      name,
+      uid: 'ca0465f9-491e-4cc5-b6fa-48c78c4e2446',
+      apiVersion: 'helm.toolkit.fluxcd.io/v2',
+      resourceVersion: '732',
+    },
+    severity: 'info',
+    timestamp: '2026-11-21T11:38:19Z',
+    message: `Helm upgrade succeeded for release apps/${name}.v2 with chart podinfo@1.1.0`,
+    reason: 'UpgradeSucceeded',
+    metadata: { 'app-version': '6.1.0', cluster: 'test', env: 'prod', revision: '1.1.0' },
+    reportingController: 'helm-controller',
+    reportingInstance: 'helm-controller-6885b4f67c-72tkh',
+  };
+}
 
 /** Signed events a second, of the bundle and of a bare Express route, in turns. */
 export async function measureEvents(): Promise<readonly Row[]> {
-  const api = await startFakeApi({ releases: 100, runsEach: 1 });
+  const api = await startFakeApi({ releases: RELEASES, runsEach: 1 });
   const files = { KUBECONFIG: api.kubeconfig, POSTSYNC_FLUX_HMAC_KEY_FILES: KEY };
   const env = { POSTSYNC_LEADER_ELECTION: 'false' };
   const postsync = await startChild('dist/postsync.mjs', { files, env, readyPath: '/readyz' });
@@ -66,11 +70,10 @@ interface Load {
   readonly cpuMicros: number;
 }
 
-/** Sends the same request again and again over kept connections, one at a time on each. */
-async function load({ port, cpuMs }: Child): Promise<Load> {
-  const body = JSON.stringify(EVENT);
+function requestOf(name: string): Buffer {
+  const body = JSON.stringify(eventOf(name));
   const signature = createHmac('sha256', KEY).update(body).digest('hex');
-  const request = Buffer.from(
+  return Buffer.from(
     [
       'POST /flux HTTP/1.1',
       'host: postsync',
@@ -82,10 +85,15 @@ async function load({ port, cpuMs }: Child): Promise<Load> {
       body,
     ].join('\r\n'),
   );
+}
+
+/** Sends events of all releases again and again over kept connections, one at a time on each. */
+async function load({ port, cpuMs }: Child): Promise<Load> {
+  const requests = Array.from({ length: RELEASES }, (_, at) => requestOf(`podinfo-${at}`));
   const began = performance.now();
   const cpuBefore = cpuMs();
   const end = began + ROUND_MS;
-  const counts = await Promise.all(Array.from({ length: CONNECTIONS }, () => one(port, request, end)));
+  const counts = await Promise.all(Array.from({ length: CONNECTIONS }, () => one(port, requests, end)));
   const count = counts.reduce((sum, one) => sum + one, 0);
   return {
     rate: (count * 1000) / (performance.now() - began),
@@ -94,10 +102,11 @@ async function load({ port, cpuMs }: Child): Promise<Load> {
 }
 
 /** An answer is small, and whole when its closing brace is there. */
-function one(port: number, request: Buffer, end: number): Promise<number> {
+function one(port: number, requests: readonly Buffer[], end: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write(request));
     let answers = 0;
+    const send = () => socket.write(requests[answers % requests.length] ?? '');
+    const socket = connect(port, '127.0.0.1', send);
     let text = '';
     socket.on('data', (chunk: Buffer) => {
       text += chunk.toString('latin1');
@@ -108,7 +117,7 @@ function one(port: number, request: Buffer, end: number): Promise<number> {
       }
       answers += 1;
       text = '';
-      if (performance.now() < end) socket.write(request);
+      if (performance.now() < end) send();
       else socket.end();
     });
     socket.on('error', reject);

@@ -1,30 +1,48 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Ref } from '../../src/decide/model.ts';
 import type { Kubernetes } from '../../src/kubernetes.ts';
 
-/** The SyncTest that each release of the benchmark names. Its Job makes no Pod where Kubernetes' own controller runs. */
+/** How long a played Pod runs. */
+const RUN_MS = 300;
+
+/** Its Jobs never run: Kubernetes' own controller makes no Pod for them, the embedded cluster has no such image. */
 export const TEST = 'bench';
 
-export function syncTest(namespace: string): object {
-  const containers = [{ name: 'test', image: 'example.invalid/bench:1', args: ['test'] }];
+/** Its Jobs run, see `Stand.run`. */
+export const ENDING_TEST = 'bench-ending';
+
+/** The image of {@link ENDING_TEST}, which the embedded cluster has. */
+export const ENDING_IMAGE = 'example.invalid/ending:1';
+
+export function syncTest(namespace: string, name = TEST): object {
+  const containers = [{ name: 'test', image: name === TEST ? 'example.invalid/none:1' : ENDING_IMAGE }];
   return {
     apiVersion: 'postsync.dev/v1alpha1',
     kind: 'SyncTest',
-    metadata: { namespace, name: TEST },
+    metadata: { namespace, name },
     spec: {
       startTimeout: '1h',
       timeout: '1h',
-      job: { template: { spec: { parallelism: 0, template: { spec: { containers } } } } },
+      job: {
+        template: {
+          spec: {
+            ...(name === TEST && { parallelism: 0 }),
+            // Nobody puts its Pod on a node: the benchmark plays the kubelet.
+            template: { spec: { schedulerName: 'nobody', containers } },
+          },
+        },
+      },
     },
   };
 }
 
-/** A HelmRelease that names the test and that nobody has installed yet. */
-export function helmRelease({ namespace, name }: Ref): object {
+/** A HelmRelease that names a test and that nobody has installed yet. */
+export function helmRelease({ namespace, name }: Ref, test = TEST): object {
   return {
     apiVersion: 'helm.toolkit.fluxcd.io/v2',
     kind: 'HelmRelease',
-    metadata: { namespace, name, annotations: { 'postsync.dev/tests': TEST } },
+    metadata: { namespace, name, annotations: { 'postsync.dev/tests': test } },
     spec: {
       interval: '10m',
       chart: {
@@ -86,23 +104,28 @@ export async function deploy(admin: Kubernetes, ref: Ref): Promise<void> {
   );
 }
 
-/** Plays the Job controller: the Job has come to a good end. */
-export async function complete(admin: Kubernetes, job: Ref): Promise<void> {
+/** Plays the kubelet: the Pod of a Job runs, and comes to a good end. */
+export async function runPod(admin: Kubernetes, job: Ref): Promise<void> {
+  const labelSelector = `batch.kubernetes.io/job-name=${job.name}`;
+  const pods = () =>
+    admin.list({ resource: 'pods', namespace: job.namespace }, { labelSelector }) as Promise<{
+      readonly items: readonly { readonly metadata: Ref }[];
+    }>;
+  let [pod] = (await pods()).items;
+  for (let tries = 0; !pod && tries < 200; tries += 1) {
+    await delay(50);
+    [pod] = (await pods()).items;
+  }
+  if (!pod) throw new Error(`the Job ${job.name} has no Pod: is there no Job controller?`);
+  const { namespace, name } = pod.metadata;
+  const target = { resource: 'pods', namespace, name, subresource: 'status' } as const;
   const at = `${new Date().toISOString().slice(0, 19)}Z`;
-  const condition = (type: string, reason: string) => ({
-    type,
-    status: 'True',
-    reason,
-    message: 'Reached expected number of succeeded pods',
-    lastProbeTime: at,
-    lastTransitionTime: at,
-  });
-  const conditions = [
-    condition('SuccessCriteriaMet', 'CompletionsReached'),
-    condition('Complete', 'CompletionsReached'),
-  ];
-  await admin.patch(
-    { resource: 'jobs', ...job, subresource: 'status' },
-    { status: { startTime: at, completionTime: at, succeeded: 1, conditions } },
-  );
+  const write = (phase: string, state: object, ready: boolean) => {
+    const container = { name: 'test', image: ENDING_IMAGE, imageID: '', restartCount: 0, ready, state };
+    return admin.patch(target, { status: { phase, startTime: at, containerStatuses: [container] } });
+  };
+  await write('Running', { running: { startedAt: at } }, true);
+  await delay(RUN_MS);
+  const terminated = { exitCode: 0, reason: 'Completed', startedAt: at, finishedAt: at };
+  await write('Succeeded', { terminated }, false);
 }

@@ -7,7 +7,7 @@ import { CoreV1Api, KubeConfig } from '@kubernetes/client-node';
 import type { Ref } from '../../src/decide/model.ts';
 import { isCode } from '../../src/errors.ts';
 import { connect, type Kubernetes } from '../../src/kubernetes.ts';
-import { helmRelease, syncTest, TEST } from './flux.ts';
+import { ENDING_TEST, helmRelease, runPod, syncTest, TEST } from './flux.ts';
 import { clientFor } from './service.ts';
 
 const SYSTEM = 'postsync-system';
@@ -22,7 +22,9 @@ export interface Stand {
   /** Has a namespace of its own, removed at the end. */
   readonly namespace: string;
   /** Creates releases that name the test and are not installed yet. */
-  releases(prefix: string, count: number): Promise<readonly Ref[]>;
+  releases(prefix: string, count: number, test?: string): Promise<readonly Ref[]>;
+  /** Returns when the Pod of a Job has come to a good end, or is about to. */
+  readonly run: (job: Ref) => Promise<void>;
   close(): Promise<void>;
 }
 
@@ -36,22 +38,24 @@ export async function openStand(): Promise<Stand> {
     { resource: 'namespaces' },
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
   );
-  await admin.create({ resource: 'synctests', namespace }, syncTest(namespace));
+  for (const name of [TEST, ENDING_TEST]) {
+    await admin.create({ resource: 'synctests', namespace }, syncTest(namespace, name));
+  }
 
   return {
     name: cluster.name,
     admin,
     client,
     namespace,
-    async releases(prefix, count) {
+    run: (job) => cluster.run(admin, job),
+    async releases(prefix, count, test) {
       const refs = Array.from({ length: count }, (_, at) => ({ namespace, name: `${prefix}-${at}` }));
       await inParallel(refs, 8, async (ref) => {
-        await admin.create({ resource: 'helmreleases', namespace }, helmRelease(ref));
+        await admin.create({ resource: 'helmreleases', namespace }, helmRelease(ref, test));
       });
       return refs;
     },
     async close() {
-      await admin.remove({ resource: 'synctests', namespace, name: TEST });
       await admin.remove({ resource: 'namespaces', name: namespace });
       await quiet.restore();
       await client.close();
@@ -66,6 +70,7 @@ interface Cluster {
   readonly config: KubeConfig;
   /** How postsync logs in. */
   service(): Promise<KubeConfig>;
+  readonly run: (admin: Kubernetes, job: Ref) => Promise<void>;
   close(): Promise<void>;
 }
 
@@ -94,6 +99,7 @@ function realCluster(): Cluster {
       service.loadFromClusterAndUser(cluster, { name: 'postsync', token: status?.token ?? '' });
       return service;
     },
+    run: runPod,
     close: async () => undefined,
   };
 }
@@ -107,6 +113,8 @@ async function embeddedCluster(): Promise<Cluster> {
     name: 'the embedded cluster',
     config,
     service: () => Promise.resolve(config),
+    // It runs it by itself.
+    run: async () => undefined,
     async close() {
       child.stdin.end();
       await once(child, 'exit');

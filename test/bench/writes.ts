@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { complete, deploy } from './flux.ts';
+import type { Ref } from '../../src/decide/model.ts';
+import { deploy, ENDING_TEST } from './flux.ts';
 import type { Row } from './numbers.ts';
 import { isWrite, type Recorder, tally } from './recorder.ts';
 import { startService } from './service.ts';
@@ -11,15 +12,16 @@ const PATIENCE_MS = 15_000;
 
 /** What one run costs the API server from deployment to verdict, and what it costs when nothing is due. */
 export async function measureWrites(stand: Stand): Promise<readonly Row[]> {
-  const releases = await stand.releases('writes', RUNS);
+  const releases = await stand.releases('writes', RUNS, ENDING_TEST);
   const service = await startService(stand.client, { resync: '0', isStarted: true });
   const { recorder } = service;
   await idle(recorder);
   recorder.reset();
   for (const release of releases) {
     await deploy(stand.admin, release);
-    const { namespace, name } = await jobOf(recorder, release.name);
-    await complete(stand.admin, { namespace, name });
+    const job = await jobOf(recorder, release.name);
+    await untilTold(recorder, release.name);
+    await stand.run(job);
   }
   await idle(recorder);
   const writes = recorder.calls.filter(isWrite);
@@ -66,17 +68,32 @@ export async function measureWrites(stand: Stand): Promise<readonly Row[]> {
   ];
 }
 
-async function jobOf(recorder: Recorder, release: string) {
+async function jobOf({ calls }: Recorder, release: string): Promise<Ref> {
+  const isOf = (body: object | undefined) => {
+    const { metadata } = body as { metadata: { annotations: Record<string, string> } };
+    return metadata.annotations['postsync.dev/release']?.endsWith(`/${release}`);
+  };
+  const call = await until(() =>
+    calls.find(({ verb, target, body }) => verb === 'create' && target.resource === 'jobs' && isOf(body)),
+  );
+  return (call.body as { metadata: Ref }).metadata;
+}
+
+/** The release says that its test is running: a Job takes longer than this in earnest. */
+async function untilTold({ calls }: Recorder, release: string): Promise<void> {
+  await until(() =>
+    calls.find(
+      ({ verb, target }) => verb === 'patch' && target.resource === 'helmreleases' && target.name === release,
+    ),
+  );
+}
+
+async function until<T>(found: () => T | undefined): Promise<T> {
   for (const end = performance.now() + PATIENCE_MS; performance.now() < end; await delay(5)) {
-    for (const { verb, target, body } of recorder.calls) {
-      if (verb !== 'create' || target.resource !== 'jobs') continue;
-      const { metadata } = body as {
-        metadata: { namespace: string; name: string; annotations: Record<string, string> };
-      };
-      if (metadata.annotations['postsync.dev/release']?.endsWith(`/${release}`)) return metadata;
-    }
+    const value = found();
+    if (value !== undefined) return value;
   }
-  throw new Error(`postsync created no Job for ${release}`);
+  throw new Error('postsync did not act');
 }
 
 /** Returns when nothing was called for a second. */
