@@ -106,10 +106,10 @@ export function handlerFor({ api, access, kubelet, bookmarkMs }: HandlerOptions)
 
   function patched(place: Place, name: string, call: Call): KubeObject {
     const { body, headers } = call;
+    const patch = patchFor(place.type, (headers['content-type'] ?? '').split(';')[0]);
     const before = api.get(place, name);
-    const kind = (headers['content-type'] ?? '').split(';')[0];
     const { metadata } = before;
-    const after = patchFor(place.type, kind)(before, body) as KubeObject;
+    const after = patch(before, body) as KubeObject;
     const given = isFields(body) && isFields(body['metadata']) ? body['metadata'] : {};
     // Only a patch that names a version asks for it to be the current one.
     const version = 'resourceVersion' in given ? String(given['resourceVersion']) : metadata.resourceVersion;

@@ -1,7 +1,7 @@
 import type { Api, Place } from './api.ts';
 import type { KubeObject } from './objects.ts';
 import { badRequest, Refusal } from './refusal.ts';
-import { apiVersionOf, keyOf } from './resources.ts';
+import { apiVersionOf, keyOf, type ResourceType } from './resources.ts';
 import { fieldSelector, labelSelector } from './selectors.ts';
 import type { Change } from './store.ts';
 
@@ -71,6 +71,7 @@ export function watch(
   const from = versionOf(query);
   if (from === 0) {
     for (const object of store.list(type)) if (matches(object)) send({ type: 'ADDED', object });
+    if (query.get('allowWatchBookmarks') === 'true') send(bookmarkAt(type, store.version, INITIAL));
   } else {
     if (from < store.forgotten) throw tooOld(from, store.forgotten);
     for (const change of store.since(from)) tell(change);
@@ -80,10 +81,17 @@ export function watch(
   });
   const bookmark = () => {
     if (store.version < from) return;
-    const metadata = { resourceVersion: String(store.version) };
-    send({ type: 'BOOKMARK', object: { kind: type.kind, apiVersion: apiVersionOf(type), metadata } });
+    send(bookmarkAt(type, store.version));
   };
   return { bookmark, stop };
+}
+
+/** Marks the bookmark after which a watch that began without a version has been told all that was there. */
+const INITIAL = { annotations: { 'k8s.io/initial-events-end': 'true' } };
+
+function bookmarkAt(type: ResourceType, version: number, more: object = {}): Line {
+  const metadata = { resourceVersion: String(version), ...more };
+  return { type: 'BOOKMARK', object: { kind: type.kind, apiVersion: apiVersionOf(type), metadata } };
 }
 
 function filterOf({ type }: Place, query: URLSearchParams): (object: KubeObject) => boolean {

@@ -22,6 +22,8 @@ const relabelled = (value: string) => [
   { op: 'add', path: '/metadata/labels', value: { 'a/b': 'c' } },
   { op: 'replace', path: '/metadata/labels/a~1b', value: 'd' },
 ];
+/** How long a watch is read. */
+const patience = () => AbortSignal.timeout(30_000);
 /** The names of a list's items. */
 const names = (page: unknown) => (page as Thing).items.map(({ metadata }) => metadata.name);
 
@@ -230,18 +232,27 @@ export function apiContract(open: () => Promise<Subject>): void {
         }
       });
 
-      test('pages are of one version, though something is added meanwhile', async () => {
+      test('pages are of one version, though something comes and goes meanwhile', async () => {
         const query = { labelSelector: 'paged=yes', limit: 2 };
         const first = await list(query);
         assert.deepEqual(names(first), ['page-a', 'page-b']);
         await createLease('page-bb', { labels: { paged: 'yes' } });
+        await subject.api.remove(leases('page-e'));
         const second = await list({ ...query, continue: first.metadata.continue ?? '' });
         assert.deepEqual(names(second), ['page-c', 'page-d']);
         assert.equal(second.metadata.resourceVersion, first.metadata.resourceVersion);
         const third = await list({ ...query, continue: second.metadata.continue ?? '' });
         assert.deepEqual(names(third), ['page-e']);
         assert.ok(!third.metadata.continue);
+        assert.deepEqual(names(await list({ labelSelector: 'paged=yes' })), [
+          'page-a',
+          'page-b',
+          'page-bb',
+          'page-c',
+          'page-d',
+        ]);
         await subject.api.remove(leases('page-bb'));
+        await createLease('page-e', { labels: { page: 'e', paged: 'yes' } });
       });
 
       test('items of built-in kinds do not say their kind', async () => {
@@ -281,10 +292,10 @@ export function apiContract(open: () => Promise<Subject>): void {
         );
       });
 
-      test('a watch from the version of a list tells what came after it, in order', async (t) => {
+      test('a watch from the version of a list tells what came after it, in order', async () => {
         const { metadata } = await list({ labelSelector: 'watched' });
         const query = { resourceVersion: metadata.resourceVersion, labelSelector: 'watched' };
-        const lines = subject.api.watch(leases(), query, t.signal);
+        const lines = subject.api.watch(leases(), query, patience());
         await createLease('watched', { labels: { watched: 'a' } });
         await subject.api.patch(leases('watched'), { spec: { holderIdentity: 'you' } });
         await createLease('unwatched');
@@ -303,7 +314,7 @@ export function apiContract(open: () => Promise<Subject>): void {
         assert.equal((seen[0]!.object as Thing).kind, 'Lease');
       });
 
-      test('what leaves the selection is deleted for its watch, and is added when it comes back', async (t) => {
+      test('what leaves the selection is deleted for its watch, and is added when it comes back', async () => {
         const { metadata } = await list({ labelSelector: 'here' });
         const query = { labelSelector: 'here=yes', resourceVersion: metadata.resourceVersion };
         const label = (here: string | null) =>
@@ -313,20 +324,20 @@ export function apiContract(open: () => Promise<Subject>): void {
         await label('yes');
         await subject.api.remove(leases('leaves'));
         const seen: string[] = [];
-        for await (const { type, object } of subject.api.watch(leases(), query, t.signal)) {
+        for await (const { type, object } of subject.api.watch(leases(), query, patience())) {
           seen.push(`${type} ${(object as Thing).metadata.labels?.['here']}`);
           if (seen.length === 4) break;
         }
         assert.deepEqual(seen, ['ADDED yes', 'DELETED yes', 'ADDED yes', 'DELETED yes']);
       });
 
-      test('a watch ends when its time is up, with a bookmark of where it got to', async (t) => {
+      test('a watch ends when its time is up, with a bookmark of where it got to', async () => {
         const query = { allowWatchBookmarks: true, timeoutSeconds: 5, labelSelector: 'nothing=here' };
         const { metadata } = await list({ labelSelector: 'nothing=here' });
         const lines = subject.api.watch(
           leases(),
           { ...query, resourceVersion: metadata.resourceVersion },
-          t.signal,
+          patience(),
         );
         const { metadata: later } = await createLease('unseen');
         const seen = await until(lines, () => false);
@@ -337,8 +348,21 @@ export function apiContract(open: () => Promise<Subject>): void {
         assert.ok(Number(bookmark.resourceVersion) >= Number(later.resourceVersion));
       });
 
-      test('a watch from a version that is forgotten is told 410 in the stream', async (t) => {
-        const lines = subject.api.watch(leases(), { resourceVersion: 1 }, t.signal);
+      test('a watch without a version begins with what is there, and says when that was all', async () => {
+        const query = { labelSelector: 'page in (a,b)', allowWatchBookmarks: true };
+        const seen = await until(
+          subject.api.watch(leases(), query, patience()),
+          ({ type }) => type === 'BOOKMARK',
+        );
+        const told = seen.map(({ type, object }) => `${type} ${(object as Thing).metadata.name ?? ''}`);
+        assert.deepEqual(told, ['ADDED page-a', 'ADDED page-b', 'BOOKMARK ']);
+        assert.deepEqual((seen.at(-1)!.object as Thing).metadata.annotations, {
+          'k8s.io/initial-events-end': 'true',
+        });
+      });
+
+      test('a watch from a version that is forgotten is told 410 in the stream', async () => {
+        const lines = subject.api.watch(leases(), { resourceVersion: 1 }, patience());
         const [line] = await until(lines, () => true);
         assert.equal(line?.type, 'ERROR');
         const { code, reason } = line.object as Thing;
