@@ -13,6 +13,8 @@ const GROUPS = {
   events: '/api/v1',
   namespaces: '/api/v1',
   secrets: '/api/v1',
+  configmaps: '/api/v1',
+  serviceaccounts: '/api/v1',
   leases: '/apis/coordination.k8s.io/v1',
   deployments: '/apis/apps/v1',
   statefulsets: '/apis/apps/v1',

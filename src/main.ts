@@ -11,6 +11,8 @@ import { createApp } from './receive/app.ts';
 import { listen } from './receive/listen.ts';
 import { runCheck } from './run/check.ts';
 import { CHECK_VARIABLE } from './run/check-container.ts';
+import { HELM_TEST_VARIABLE } from './run/helm-test-container.ts';
+import { runHelmTests } from './run/helm-tests/run.ts';
 import { stop } from './shutdown.ts';
 import { followAll } from './tables.ts';
 import { VERSION } from './version.ts';
@@ -76,8 +78,8 @@ async function serve(config: Config, log: Logger, stopping: AbortSignal): Promis
 
 /** @returns the exit code */
 async function main(argv: readonly string[]): Promise<number> {
-  if (argv[0] === 'check')
-    return runCheck(process.env[CHECK_VARIABLE], (line) => void process.stdout.write(`${line}\n`));
+  if (argv[0] === 'check') return runCheck(process.env[CHECK_VARIABLE], print);
+  if (argv[0] === 'helm-test') return helmTests();
   const parsed = parseConfig(argv, process.env);
   if (parsed.kind === 'help') {
     process.stdout.write(parsed.text);
@@ -85,9 +87,30 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const { config } = parsed;
   const log = createLog(config.logLevel);
+  return (await serve(config, log, stoppedBySignal())) === 'clean' ? 0 : 1;
+}
+
+/** Runs a chart's test hooks, inside of a Job. @returns the exit code */
+async function helmTests(): Promise<number> {
+  const kubeConfig = new KubeConfig();
+  kubeConfig.loadFromDefault();
+  const kubernetes = connect(kubeConfig);
+  const task = process.env[HELM_TEST_VARIABLE];
+  try {
+    return await runHelmTests(task, { kubernetes, print, stopping: stoppedBySignal() });
+  } finally {
+    await kubernetes.close();
+  }
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function stoppedBySignal(): AbortSignal {
   const stopping = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort());
-  return (await serve(config, log, stopping.signal)) === 'clean' ? 0 : 1;
+  return stopping.signal;
 }
 
 try {

@@ -74,7 +74,7 @@ export interface Jobs {
   /** What a run's Job is doing; `undefined`: no such Job is known, which does not mean that there is none. */
   stateOf(run: Run, now: Date): JobState | undefined;
   /**
-   * Creates the Job of a run, or finds that it was created before.
+   * Creates the Job of a run, or finds that it was created before; or finds that no Job is needed, and says the outcome.
    *
    * @throws {PostsyncError} `API_REJECTED`, `JOB_CONFLICT`: it can never be created; any other code: try again
    */
@@ -82,7 +82,8 @@ export interface Jobs {
     run: Run,
     syncTest: SyncTest,
     release: Release,
-  ): Promise<{ readonly job: JobRef; readonly url?: string | undefined }>;
+    now: Date,
+  ): Promise<{ readonly job: JobRef; readonly url?: string | undefined } | { readonly outcome: Outcome }>;
   /** Reads a run's Job and Pods live; afterwards, absence counts. */
   refresh(run: Run): Promise<void>;
   /** Jobs that were started for a release. */

@@ -13,7 +13,7 @@ import {
   type ShortJob,
 } from './synctest-schema.ts';
 
-export type { HttpCheck, JobTemplate, ShortJob } from './synctest-schema.ts';
+export type { HelmTest, HttpCheck, JobTemplate, ShortJob } from './synctest-schema.ts';
 
 /** What a test does. `none` where the spec is invalid: such a test is never started. */
 export type Body =
@@ -40,8 +40,8 @@ export interface SyncTest {
 /** A release's line per test is an annotation `tests.postsync.dev/NAME`, and a run's name holds the test's. */
 const NAME_MAX = 40;
 const RESERVED: ReadonlySet<string> = new Set(['http', 'helm-test', 'github']);
+const HOOK_NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 const BODY_KEYS = ['job', 'check', 'helmTest', 'github'] as const;
-const NOT_YET: ReadonlySet<string> = new Set(['helmTest', 'github']);
 
 const Metadata = z.object({
   metadata: z.object({
@@ -94,6 +94,24 @@ export function httpTest(release: Release): SyncTest {
   });
 }
 
+/** The chart's own tests, that a release asks for by the annotation `postsync.dev/helm-test`: `true`, or names of hooks. */
+export function helmTest(release: Release): SyncTest {
+  const asked = release.annotations[KEYS.helmTest]?.trim() ?? '';
+  const names = asked === 'true' ? [] : asked.split(',').map((name) => name.trim());
+  const isSound = names.every((name) => HOOK_NAME.test(name));
+  const filters = names.map((name) => ({ name, exclude: false }));
+  const body: Body = isSound ? { kind: 'helmTest', helmTest: { filters, reuse: true } } : { kind: 'none' };
+  return syncTest(Settings.parse({}), body, {
+    ref: { namespace: release.ref.namespace, name: 'helm-test' },
+    kind: 'BuiltIn',
+    generation: 0,
+    createdAt: new Date(0),
+    ...(!isSound && {
+      invalid: `the annotation ${KEYS.helmTest} is neither true nor a list of hook names`,
+    }),
+  });
+}
+
 type Identity = Pick<Test, 'ref' | 'kind' | 'generation' | 'createdAt' | 'invalid'>;
 
 function syncTest(settings: z.output<typeof Settings>, body: Body, identity: Identity): SyncTest {
@@ -114,6 +132,8 @@ function syncTest(settings: z.output<typeof Settings>, body: Body, identity: Ide
     runIn,
     shareOutput,
     inconclusiveExitCodes,
+    // The program that runs hooks is ours, and so are its exit codes.
+    ...(body.kind === 'helmTest' && { runIn: 'release', inconclusiveExitCodes: [75] }),
   };
 }
 
@@ -146,9 +166,8 @@ function readBody(spec: Readonly<Record<string, unknown>>): { body: Body; proble
   if (!read.success) {
     return { body: none, problems: read.error.issues.map((issue) => sentence(issue, ['spec', kind])) };
   }
-  if (NOT_YET.has(kind)) {
-    const what = kind === 'github' ? 'github' : 'helm';
-    return { body: none, problems: [`${what} tests are not supported by this version`] };
+  if (kind === 'github') {
+    return { body: none, problems: ['github tests are not supported by this version'] };
   }
   const body =
     kind === 'check' || isTemplate

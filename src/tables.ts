@@ -11,7 +11,7 @@ import { readJob } from './run/job-view.ts';
 import type { JobTables } from './run/jobs.ts';
 import { OURS } from './run/labels.ts';
 import { type FailedCreate, readFailedCreate, readPod } from './run/pod-view.ts';
-import { httpTest, readSyncTest, type SyncTest } from './synctest.ts';
+import { helmTest, httpTest, readSyncTest, type SyncTest } from './synctest.ts';
 import { createTable, type Table, type TableOptions } from './table.ts';
 
 /** Everything postsync knows of the cluster, kept by watching it. */
@@ -131,7 +131,11 @@ export function followAll(kubernetes: Kubernetes, tables: Tables, options: Follo
 
 /** The built-in tests that a release's annotations ask for. */
 function builtIn(release: Release): readonly SyncTest[] {
-  return release.annotations[KEYS.http] === undefined ? [] : [httpTest(release)];
+  const { [KEYS.http]: http, [KEYS.helmTest]: helm } = release.annotations;
+  return [
+    ...(http === undefined ? [] : [httpTest(release)]),
+    ...(helm === undefined || helm === 'false' ? [] : [helmTest(release)]),
+  ];
 }
 
 /** Whether another set of tests may ask for a release than before. */

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { parseConfig, settings } from '../src/config.ts';
 import { KEYS, LINES, PARAMS } from '../src/decide/keys.ts';
+import { HELM_TEST_ACCOUNT } from '../src/run/helm-test-container.ts';
 import { readSyncTest } from '../src/synctest.ts';
 import {
   beside,
@@ -241,6 +242,37 @@ describe('the component flux-alert', () => {
   });
 });
 
+describe('the component helm-test', () => {
+  const component = manifestsIn('components/helm-test');
+  const rightsOf = (name: string) =>
+    Object.fromEntries(
+      (only(component, 'Role', name).rules as { resources: string[]; verbs: string[] }[]).flatMap(
+        ({ resources, verbs }) => resources.map((resource) => [resource, verbs.join(' ')] as const),
+      ),
+    );
+
+  test('gives the account of the Jobs what their program does, and no more', () => {
+    assert.equal(only(component, 'ServiceAccount').metadata.name, HELM_TEST_ACCOUNT);
+    assert.deepEqual(rightsOf(HELM_TEST_ACCOUNT), {
+      pods: 'get list create delete',
+      jobs: 'get create delete',
+      configmaps: 'create delete',
+      secrets: 'create delete',
+      serviceaccounts: 'create delete',
+    });
+    assert.deepEqual(rightsOf(`${HELM_TEST_ACCOUNT}-storage`), { secrets: 'get' });
+  });
+
+  test('binds each role to that account', () => {
+    const bindings = component.filter(({ kind }) => kind === 'RoleBinding');
+    assert.equal(bindings.length, 2);
+    for (const { metadata, roleRef, subjects } of bindings) {
+      assert.equal((roleRef as { name: string }).name, metadata.name);
+      assert.deepEqual(subjects, [{ kind: 'ServiceAccount', name: HELM_TEST_ACCOUNT }]);
+    }
+  });
+});
+
 describe('an example', () => {
   const isValid = validatorOf('synctests');
   const syncTests = examples.filter(({ kind }) => kind === 'SyncTest');
@@ -267,7 +299,7 @@ describe('an example', () => {
   });
 
   test('of each kind is there', () => {
-    assert.equal(syncTests.length, 4);
+    assert.equal(syncTests.length, 5);
     const kinds = new Set(examples.map(({ kind }) => kind));
     for (const kind of ['HelmRelease', 'Kustomization', 'GitRepository', 'Role'])
       assert.ok(kinds.has(kind), kind);

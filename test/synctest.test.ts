@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
 import type { Release } from '../src/decide/model.ts';
-import { httpTest, readSyncTest } from '../src/synctest.ts';
+import { helmTest, httpTest, readSyncTest } from '../src/synctest.ts';
 
 const metadata = {
   name: 'smoke',
@@ -136,7 +136,7 @@ describe('a spec that cannot work says why', () => {
       { check: { http: [{ url: 'http://a', bodyMatch: '(' }] } },
       'spec.check.http.0.bodyMatch is not a regular expression',
     ],
-    [{ helmTest: {} }, 'helm tests are not supported by this version'],
+    [{ helmTest: { filters: [{}] } }, 'spec.helmTest.filters.0.name is missing'],
     [{ github: { repository: 'acme/e2e' } }, 'github tests are not supported by this version'],
     [{ github: { repository: 'acme' } }, 'spec.github.repository is not OWNER/REPOSITORY'],
   ];
@@ -195,6 +195,20 @@ test('an object without metadata is no SyncTest', () => {
   assert.throws(() => readSyncTest({ spec: { job } }), { code: 'OBJECT_INVALID' });
 });
 
+test("the chart's own tests are run where the release is, by a program with exit codes of its own", () => {
+  const helmTest = { filters: [{ name: 'app-test' }], reuse: false };
+  const { body, runIn, inconclusiveExitCodes } = read({
+    helmTest,
+    runIn: 'test',
+    inconclusiveExitCodes: [3],
+  });
+  assert.deepEqual(body, {
+    kind: 'helmTest',
+    helmTest: { filters: [{ name: 'app-test', exclude: false }], reuse: false },
+  });
+  assert.deepEqual([runIn, inconclusiveExitCodes], ['release', [75]]);
+});
+
 const release = (url: string) =>
   ({
     ref: { namespace: 'apps', name: 'podinfo' },
@@ -207,6 +221,31 @@ test('the annotation makes a built-in test of the namespace of its release', () 
   assert.deepEqual([test.kind, test.generation, test.invalid], ['BuiltIn', 0, undefined]);
   assert.ok(body.kind === 'check');
   assert.equal(body.http[0]?.url, 'http://podinfo:9898/healthz');
+});
+
+function asked(value: string) {
+  const annotations = { 'postsync.dev/helm-test': value };
+  return helmTest({ ref: { namespace: 'apps', name: 'podinfo' }, annotations } as unknown as Release);
+}
+
+function filtersOf(value: string) {
+  const { body } = asked(value);
+  return body.kind === 'helmTest' ? body.helmTest.filters.map(({ name }) => name) : undefined;
+}
+
+describe('the annotation for the tests of the chart', () => {
+  test('asks for all of them, or for some by name', () => {
+    assert.deepEqual(asked('true').test.ref, { namespace: 'apps', name: 'helm-test' });
+    assert.deepEqual(filtersOf('true'), []);
+    assert.deepEqual(filtersOf('app-grpc, app.jwt'), ['app-grpc', 'app.jwt']);
+  });
+
+  test('says what is wrong with anything else', () => {
+    for (const value of ['', 'a,', 'Yes', 'a b']) {
+      const invalid = 'the annotation postsync.dev/helm-test is neither true nor a list of hook names';
+      assert.equal(asked(value).test.invalid, invalid, value);
+    }
+  });
 });
 
 const problem = (url: string) => httpTest(release(url)).test.invalid;

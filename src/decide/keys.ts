@@ -4,6 +4,8 @@ export const KEYS = {
   tests: 'postsync.dev/tests',
   /** Written by people: a URL for the built-in HTTP check. */
   http: 'postsync.dev/http',
+  /** Written by people: `true`, or names of test hooks, for the chart's own tests. */
+  helmTest: 'postsync.dev/helm-test',
   /** Written by people: `true` starts nothing; what runs is followed to its end. */
   suspend: 'postsync.dev/suspend',
   /** Written by people: a new value asks for a re-run. */

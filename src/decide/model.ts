@@ -99,6 +99,10 @@ export interface Release {
   readonly remote: boolean;
   /** Helm does not wait for the workloads (`disableWait`). */
   readonly unawaited: boolean;
+  /** Where Helm keeps the release; absent: in the HelmRelease's own namespace. */
+  readonly storageNamespace?: string;
+  /** Helm runs only some of the chart's tests (`spec.test.filters`). */
+  readonly testsFiltered?: boolean;
   readonly observedGeneration: number;
   readonly conditions: {
     readonly Ready?: Condition;

@@ -63,7 +63,13 @@ async function start(deps: Deps, observed: Observed, run: Run): Promise<Performe
   }
   deps.assertActive();
   try {
-    const started = await jobs.start(run, syncTest, release);
+    const started = await jobs.start(run, syncTest, release, deps.now());
+    if ('outcome' in started) {
+      // Also says for people which revision it is about, as a start does.
+      const pinned = await records.pinRun(run, release, release.revision);
+      await finish(deps, observed, pinned, started.outcome);
+      return DONE;
+    }
     await records.startRun(run, { release, revision: release.revision, test: syncTest.test, ...started });
     return DONE;
   } catch (error) {

@@ -54,6 +54,7 @@ const HelmRelease = z.object({
       kubeConfig: z.unknown().optional(),
       install: Wait,
       upgrade: Wait,
+      test: z.object({ filters: z.array(z.unknown()).prefault([]) }).optional(),
     })
     .prefault({}),
   status: z
@@ -61,6 +62,7 @@ const HelmRelease = z.object({
       observedGeneration: z.number().prefault(-1),
       conditions: ConditionList,
       history: z.array(Snapshot).prefault([]),
+      storageNamespace: z.string().optional(),
       inventory: z.object({ entries: z.array(z.object({ id: z.string() })).prefault([]) }).optional(),
     })
     .prefault({}),
@@ -87,6 +89,9 @@ export function readRelease(object: unknown): Release {
     suspended: spec.suspend === true,
     remote: spec.kubeConfig !== undefined,
     unawaited,
+    ...(status.storageNamespace !== undefined &&
+      status.storageNamespace !== namespace && { storageNamespace: status.storageNamespace }),
+    ...(spec.test && spec.test.filters.length > 0 && { testsFiltered: true }),
     observedGeneration: status.observedGeneration,
     conditions: {
       ...condition(status.conditions, 'Ready'),

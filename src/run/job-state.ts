@@ -113,5 +113,5 @@ function withoutPod({ limits }: JobView, { at, message, reason }: JobEnd): Outco
   const said = `its Pod is gone; the Job says: ${message || reason}`;
   if (code === undefined || KILLED.has(Number(code))) return inconclusive('PodDeleted', said, at);
   if (limits.inconclusiveExitCodes.includes(Number(code))) return inconclusive('TestSaidSo', said, at);
-  return { verdict: 'failed', reason: 'JobFailed', message: said, finishedAt: at };
+  return { verdict: 'failed', reason: limits.failure ?? 'JobFailed', message: said, finishedAt: at };
 }

@@ -10,6 +10,7 @@ import { keyOf, type Release, type Run } from '../decide/model.ts';
 import { PostsyncError } from '../errors.ts';
 import type { SyncTest } from '../synctest.ts';
 import { checkContainer } from './check-container.ts';
+import { helmTestPod } from './helm-test-container.ts';
 import { literal, paramsOf, variablesOf } from './job-env.ts';
 import { countedContainers, type JobParts, shortParts, templateParts } from './job-parts.ts';
 import type { JobLimits } from './job-view.ts';
@@ -100,31 +101,36 @@ export function jobFor(input: JobInput): V1Job {
   };
 }
 
-/** Where a test's Job runs. */
-export function jobNamespace({ runIn, test }: SyncTest, release: Release): string {
+/** Where a test's Job runs. Hooks of a chart are where it is deployed, and what they are owned by is there too. */
+export function jobNamespace({ runIn, test, body }: SyncTest, release: Release): string {
+  if (body.kind === 'helmTest') return release.revision?.targetNamespace ?? release.ref.namespace;
   return runIn === 'release' ? release.ref.namespace : test.ref.namespace;
 }
 
-function partsOf({ syncTest, release, settings }: JobInput): JobParts {
+function partsOf({ run, syncTest, release, settings }: JobInput): JobParts {
   const { body, test } = syncTest;
+  const { image } = settings;
   if (body.kind === 'job') return shortParts(body.job);
   if (body.kind === 'template') return templateParts(body.template);
+  if (body.kind === 'helmTest') {
+    return { spec: {}, pod: helmTestPod(run, syncTest, body.helmTest, { release, image }) };
+  }
   if (body.kind !== 'check') {
     throw new PostsyncError('OBJECT_INVALID', `test ${keyOf(test.ref)} is not run as a Job`);
   }
-  const { image } = settings;
   return { spec: {}, pod: { containers: [checkContainer(syncTest, body.http, { release, image })] } };
 }
 
 /** Pinned on the Job, so that a change of the SyncTest does not change what a running Job's end means. */
 function limitsOf(syncTest: SyncTest, parts: JobParts, ttlSeconds: number | undefined): JobLimits {
-  const { limits, inconclusiveExitCodes, shareOutput } = syncTest;
+  const { limits, inconclusiveExitCodes, shareOutput, body } = syncTest;
   return {
     ...limits,
     inconclusiveExitCodes,
     shareOutput,
     containers: countedContainers(parts),
     ...(ttlSeconds !== undefined && { ttlSeconds }),
+    ...(body.kind === 'helmTest' && { failure: 'HookFailed' as const }),
   };
 }
 

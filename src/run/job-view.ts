@@ -11,6 +11,8 @@ export interface JobLimits extends Limits {
   readonly containers: readonly string[];
   /** The `ttlSecondsAfterFinished` that the test asks for. */
   readonly ttlSeconds?: number;
+  /** What it means that the test failed, where that is not `JobFailed`. */
+  readonly failure?: 'HookFailed';
 }
 
 /** How the Job controller says a Job ends, as soon as it knows: FailureTarget, SuccessCriteriaMet, Failed, Complete. */
@@ -52,6 +54,7 @@ const Pinned = z.object({
   shareOutput: z.boolean(),
   containers: z.array(z.string()),
   ttlSeconds: z.number().exactOptional(),
+  failure: z.literal('HookFailed').exactOptional(),
 });
 
 const Job = z.object({

@@ -4,6 +4,7 @@ import type { Kubernetes } from '../kubernetes.ts';
 import { logUrl } from '../log-url.ts';
 import type { Jobs, KnownJob } from '../ports.ts';
 import type { Table } from '../table.ts';
+import { recordedOutcome } from './helm-test.ts';
 import { createJob, sealJob, stopJob } from './job.ts';
 import { jobStateOf } from './job-state.ts';
 import { type JobSettings, jobFor } from './job-template.ts';
@@ -70,9 +71,12 @@ export function createJobs(kubernetes: Kubernetes, tables: JobTables, options: J
       const job = jobOf(run);
       return job && jobStateOf(job, pods.in(job.uid), complaints.in(job.uid), now);
     },
-    async start(run: Run, syncTest, release: Release) {
+    async start(run: Run, syncTest, release: Release, now) {
+      const known = jobOf(run);
+      const outcome = known ? undefined : recordedOutcome(run, syncTest, release, now);
+      if (outcome) return { outcome };
       const job =
-        jobOf(run) ?? jobs.upsert(await createJob(kubernetes, jobFor({ run, syncTest, release, settings })));
+        known ?? jobs.upsert(await createJob(kubernetes, jobFor({ run, syncTest, release, settings })));
       if (!job) throw new PostsyncError('OBJECT_INVALID', `the Job ${run.ref.name} cannot be read`);
       return { job, url: urlOf(job, run) };
     },
@@ -110,7 +114,13 @@ function knownJob(view: JobView, pods: readonly PodView[]): KnownJob {
 
 /** Nothing of a Job runs any more, though its controller may not have said so yet. */
 function haveEnded(pods: readonly PodView[]): boolean {
-  return pods.length > 0 && pods.every((pod) => pod.containers.every(({ state }) => state.kind === 'ended'));
+  return (
+    pods.length > 0 && pods.every(({ containers }) => containers.length > 0 && containers.every(hasEnded))
+  );
+}
+
+function hasEnded({ state }: PodView['containers'][number]): boolean {
+  return state.kind === 'ended';
 }
 
 function releaseKey(run: Run): string {

@@ -103,7 +103,7 @@ function outcomeOfContainer(job: JobView, { name, state }: Ended, at: Date): Out
   if (job.limits.inconclusiveExitCodes.includes(exitCode)) {
     return inconclusive('TestSaidSo', message, finishedAt);
   }
-  return { verdict: 'failed', reason: 'JobFailed', message, finishedAt };
+  return { verdict: 'failed', reason: job.limits.failure ?? 'JobFailed', message, finishedAt };
 }
 
 /**

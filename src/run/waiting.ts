@@ -1,4 +1,5 @@
 import type { Reason } from '../decide/model.ts';
+import { HELM_TEST_ACCOUNT } from './helm-test-container.ts';
 import type { JobView } from './job-view.ts';
 import type { ContainerView, FailedCreate, PodView } from './pod-view.ts';
 
@@ -38,13 +39,17 @@ export function waitingFor(job: JobView, pod: PodView | undefined, events: reado
 }
 
 function withoutPod(
-  { uid, suspended }: JobView,
+  { uid, namespace, suspended }: JobView,
   events: readonly FailedCreate[],
 ): Pick<Waiting, 'reason' | 'message'> {
   const refused = events
     .filter(({ jobUid }) => jobUid === uid)
     .toSorted((a, b) => b.at.getTime() - a.at.getTime())[0];
-  if (refused) return { reason: 'PodRefused', message: `its Pod cannot be created: ${refused.message}` };
+  if (refused) {
+    const isUnequipped = refused.message.includes(`serviceaccount "${HELM_TEST_ACCOUNT}" not found`);
+    const hint = isUnequipped ? `; apply manifests/components/helm-test in namespace ${namespace}` : '';
+    return { reason: 'PodRefused', message: `its Pod cannot be created: ${refused.message}${hint}` };
+  }
   if (suspended) return { reason: 'Unschedulable', message: 'its Job is suspended' };
   return { reason: 'StartTimedOut', message: 'its Pod is not created yet' };
 }
