@@ -13,8 +13,7 @@ const slowOnce = shell(`if [ "$POSTSYNC_REVISION" = 1 ]; then ${sleeping(600)}; 
 const rolledBack: ReleaseOptions = {
   values: { message: 'bad', server: true, broken: true },
   spec: {
-    timeout: '6s',
-    upgrade: { remediation: { retries: 0, remediateLastFailure: true, strategy: 'rollback' } },
+    upgrade: { timeout: '6s', remediation: { retries: 0, remediateLastFailure: true, strategy: 'rollback' } },
   },
 };
 
@@ -279,6 +278,6 @@ function isRolledBack(scene: Scene): Promise<{ digest: string }> {
     const release = scene.view.release(scene.namespace, 'app');
     const newest = release?.status?.history?.[0];
     const stalled = conditionOf(release, 'Stalled')?.status === 'True';
-    return stalled && newest?.action === 'rollback' && newest;
+    return stalled && newest?.action === 'rollback' && newest.status === 'deployed' && newest;
   });
 }
