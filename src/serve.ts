@@ -1,0 +1,70 @@
+import { once } from 'node:events';
+import type { Config } from './config.ts';
+import { loadKubeConfig } from './kube-config.ts';
+import { connect } from './kubernetes.ts';
+import { createLease } from './lease.ts';
+import type { Logger } from './log.ts';
+import { createMetrics } from './metrics.ts';
+import { ownImage } from './own-image.ts';
+import { createApp } from './receive/app.ts';
+import { listen } from './receive/listen.ts';
+import { stop } from './shutdown.ts';
+import { followAll } from './tables.ts';
+import { VERSION } from './version.ts';
+import { wire } from './wire.ts';
+
+/** Runs the service until it is told to stop. */
+export async function serve(config: Config, log: Logger, stopping: AbortSignal): Promise<'clean' | 'forced'> {
+  const metrics = createMetrics({ cluster: config.clusterName, version: VERSION });
+  const kubernetes = connect(loadKubeConfig(), {
+    timeoutMs: config.apiServerTimeoutMs,
+    onCall: (...call) => metrics.apiCall(...call),
+  });
+  const { namespace, leaseName: name, identity, resyncIntervalMs: resyncMs, testsNamespace } = config;
+  const lease = createLease(kubernetes, { namespace, name, identity, log });
+  const isActive = config.leaderElection ? () => lease.held() : () => true;
+  const { queue, tables, requests, changes, onRelease } = wire({
+    config,
+    image: config.image ?? (await ownImage(kubernetes, { namespace, name: identity })),
+    kubernetes,
+    log,
+    metrics,
+    isActive,
+  });
+
+  let isReady = false;
+  const app = createApp({
+    hmacKeys: config.fluxHmacKeys,
+    bearerTokens: config.fluxBearerTokens,
+    reasons: config.fluxReasons,
+    onRelease,
+    requests,
+    changes,
+    kubernetes,
+    isReady: () => isReady,
+    stopping,
+    log,
+    metrics,
+  });
+  const { server, port } = await listen(app, config.port);
+  log.info({ port, version: VERSION }, 'listening');
+
+  const following = new AbortController();
+  const listed = followAll(kubernetes, tables, { signal: following.signal, resyncMs, testsNamespace, log });
+  const aborted = stopping.aborted ? Promise.resolve() : once(stopping, 'abort');
+  await Promise.race([listed, aborted]);
+  isReady = !stopping.aborted;
+  log.info({ releases: tables.releases.size, tests: tables.tests.size }, isReady ? 'ready' : 'stopping');
+
+  const lead = async (signal: AbortSignal) => {
+    queue.start();
+    if (!signal.aborted) await once(signal, 'abort');
+    await queue.stop();
+  };
+  const leading = config.leaderElection ? lease.run(stopping, lead) : lead(stopping);
+  await Promise.race([leading, aborted]);
+  const how = await stop({ server, drain: () => leading, log, graceMs: config.shutdownGraceMs });
+  following.abort();
+  await kubernetes.close();
+  return how;
+}
