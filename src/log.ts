@@ -12,11 +12,13 @@ const SECRETS: ReadonlySet<string> = new Set([
   'fluxHmacKeys',
   'fluxBearerTokens',
 ]);
+/** What may wait to be written while nobody reads stdout; beyond it lines are dropped, not memory filled. */
+const MAX_UNWRITTEN_BYTES = 4 * 1024 * 1024;
 /** Levels below the line itself that are searched: `req.headers.authorization`. */
 const DEPTH = 2;
 
 /**
- * JSON lines on stdout. Field names are API: dashboards and alerts read them. Add to the list, never rename:
+ * JSON lines on stdout, written in the background; an exit writes what is left. Field names are API: dashboards and alerts read them. Add to the list, never rename:
  * `release`, `revision`, `run`, `test`, `verdict`, `reason`, `attempt`, `delayMs`, `because`, `err`.
  */
 export function createLog(level: string, destination?: DestinationStream): Logger {
@@ -30,7 +32,7 @@ export function createLog(level: string, destination?: DestinationStream): Logge
     },
     serializers: { err: stdSerializers.errWithCause },
   };
-  return destination ? pino(options, destination) : pino(options);
+  return pino(options, destination ?? pino.destination({ sync: false, maxLength: MAX_UNWRITTEN_BYTES }));
 }
 
 /** As it is, or a copy where there is something to hide. Pino's own redaction took longer than the rest of a line. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { PostsyncError } from '../src/errors.ts';
 import { createLog } from '../src/log.ts';
@@ -64,4 +65,15 @@ describe('the log', () => {
 
     assert.doesNotMatch(JSON.stringify(lines), /s3cret|115,51,99/);
   });
+
+  for (const end of ['process.exit()', 'throw new Error("the end")', ''])
+    test(`is whole on stdout when the process ends by ${end || 'itself'}`, () => {
+      const log = new URL('../src/log.ts', import.meta.url).href;
+      const lines = 'for (let n = 0; n < 1000; n++) log.info({ n }, "line");';
+      const program = `import { createLog } from '${log}'; const log = createLog('info'); ${lines} ${end}`;
+
+      const { stdout } = spawnSync(process.execPath, ['--input-type=module-typescript', '-e', program]);
+
+      assert.equal(stdout.toString().split('\n').length, 1001);
+    });
 });
