@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { PostsyncError } from '../../src/errors.ts';
-import { aManualRun, anOutcome, aRelease, aRevision, aTest, moving } from '../support/model.ts';
+import { aManualRun, anOutcome, aRelease, aRevision, aTest, LIMITS, moving } from '../support/model.ts';
 import { aWorld, type Death } from '../support/world.ts';
 
 /** Looks, and looks again after every death, until a look ends; then lets the test pass. @returns how often it died */
@@ -118,7 +118,23 @@ describe('a newer revision', () => {
     );
   });
 
-  test('that came between watching and reading live starts nothing for the older one', async () => {
+  test('that was not seen yet is read live before anything is created', async () => {
+    const world = aWorld();
+    world.putRelease({ conditions: moving().conditions }, { isUnseen: true });
+    await world.look();
+    assert.deepEqual(world.writes, []);
+  });
+
+  test('that was not seen yet is read live before a verdict counts', async () => {
+    const world = aWorld();
+    await world.look();
+    world.endJobs(anOutcome());
+    world.putRelease({ revision: aRevision({ digest: 'sha256:eight' }) }, { isUnseen: true });
+    await world.look();
+    assert.equal(world.verdicts()[0], 'inconclusive Superseded');
+  });
+
+  test('that is on its way holds a verdict up, and supersedes it', async () => {
     const world = aWorld();
     await world.look();
     world.endJobs(anOutcome());
@@ -206,12 +222,30 @@ describe('a Job that is not known', () => {
   test('is lost only when it is not there either', async () => {
     const world = aWorld();
     await world.look();
-    world.hideJobs();
+    world.showJobsAs(undefined);
     await world.look();
     assert.deepEqual(world.verdicts(), [undefined]);
     world.loseJobs();
     await world.look();
     assert.deepEqual(world.verdicts(), ['inconclusive JobLost']);
+  });
+});
+
+describe('a Job that was seen waiting', () => {
+  test('does not end its run when it runs in truth', async () => {
+    const world = aWorld();
+    await world.look();
+    const since = new Date(0);
+    world.showJobsAs({
+      phase: 'waiting',
+      since,
+      reason: 'Unschedulable',
+      message: 'no',
+      fatal: false,
+      limits: LIMITS,
+    });
+    await world.look();
+    assert.deepEqual(world.verdicts(), [undefined]);
   });
 });
 
@@ -271,5 +305,18 @@ describe('runs that wait for room', () => {
     assert.equal(world.told[0], 'podinfo');
     await world.look();
     assert.equal(world.created.length, 2);
+  });
+
+  test('do not wait for one whose test was suspended meanwhile', async () => {
+    const world = aWorld({ tests: [aTest('a'), aTest('b'), aTest('c')], maxRuns: 1 });
+    await world.look();
+    world.putTest(aTest('b', { suspended: true }));
+    world.endJobs(anOutcome());
+    await world.look();
+    await world.look();
+    assert.deepEqual(
+      world.created.map((name) => name.split('-')[1]),
+      ['a', 'c'],
+    );
   });
 });

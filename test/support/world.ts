@@ -21,7 +21,7 @@ interface StoredJob {
   readonly state: JobState;
 }
 
-/** Knows what `server` has, or had when `seen` was last renewed. */
+/** Knows what was put into `server`. */
 function aTable<T>(server: ReadonlyMap<string, T>, groupOf: (value: T) => string): Table<T> {
   return {
     get: (key) => server.get(key),
@@ -57,13 +57,15 @@ export interface Death {
 /** A cluster in memory, and the loop against it: `look` may die anywhere, `restart` begins anew with what is there. */
 export function aWorld({ release = aRelease(), tests = [aTest()], maxRuns = 0 } = {}) {
   const releases = new Map([[keyOf(release.ref), release]]);
+  const seen = new Map(releases);
   const runs = new Map<string, Run>();
   const jobs = new Map<string, StoredJob>();
   const syncTests = new Map(tests.map((test) => [keyOf(test.ref), aSyncTest(test)]));
   const writes: string[] = [];
   const failures = new Map<string, PostsyncError>();
   const created: string[] = [];
-  let hidden = new Set<string>();
+  /** What was seen of Jobs, where that is not what they do. */
+  const stale = new Map<string, JobState | undefined>();
   let death: Death | undefined;
   let isDead = false;
   let now = after(60);
@@ -105,7 +107,10 @@ export function aWorld({ release = aRelease(), tests = [aTest()], maxRuns = 0 } 
   const records: Records = {
     async readRelease(ref) {
       alive();
-      return releases.get(keyOf(ref));
+      const live = releases.get(keyOf(ref));
+      if (live) seen.set(keyOf(ref), live);
+      else seen.delete(keyOf(ref));
+      return live;
     },
     async readRun(ref) {
       alive();
@@ -140,10 +145,10 @@ export function aWorld({ release = aRelease(), tests = [aTest()], maxRuns = 0 } 
     endRun: (run, outcome, startedAt) =>
       write('end run', () => putRun(run, { outcome, ...(startedAt && { startedAt }) })),
     removeRun: (run) => write('remove run', () => void runs.delete(keyOf(run.ref))),
-    writeProjection: (seen, { annotations, labels }) =>
+    writeProjection: (known, { annotations, labels }) =>
       write('write result', () => {
-        const stored = releases.get(keyOf(seen.ref)) as Release;
-        if (stored.resourceVersion !== seen.resourceVersion)
+        const stored = releases.get(keyOf(known.ref)) as Release;
+        if (stored.resourceVersion !== known.resourceVersion)
           throw new PostsyncError('API_CONFLICT', 'changed');
         putRelease({
           annotations: merged(stored.annotations, annotations),
@@ -155,14 +160,16 @@ export function aWorld({ release = aRelease(), tests = [aTest()], maxRuns = 0 } 
     notRolledOut: async () => undefined,
   };
 
-  function putRelease(differs: Partial<Release>): void {
+  function putRelease(differs: Partial<Release>, { isUnseen = false } = {}): void {
     const key = keyOf(release.ref);
     const stored = releases.get(key) ?? release;
-    releases.set(key, { ...stored, ...differs, resourceVersion: String((version += 1)) });
+    const put = { ...stored, ...differs, resourceVersion: String((version += 1)) };
+    releases.set(key, put);
+    if (!isUnseen) seen.set(key, put);
   }
 
   const runner: Jobs = {
-    stateOf: ({ uid }) => (hidden.has(uid) ? undefined : jobs.get(uid)?.state),
+    stateOf: ({ uid }) => (stale.has(uid) ? stale.get(uid) : jobs.get(uid)?.state),
     start: (run) =>
       write('create job', () => {
         const had = jobs.get(run.uid);
@@ -182,7 +189,7 @@ export function aWorld({ release = aRelease(), tests = [aTest()], maxRuns = 0 } 
       }),
     async refresh(run) {
       alive();
-      hidden.delete(run.uid);
+      stale.delete(run.uid);
     },
     of: () => [...jobs.values()].map(({ known }) => known),
     stop: (job) => write('stop job', () => setJob(job.runUid, { isStopping: true })),
@@ -196,7 +203,7 @@ export function aWorld({ release = aRelease(), tests = [aTest()], maxRuns = 0 } 
   const told: string[] = [];
   const deps = (): Deps => ({
     world: {
-      releases: aTable(releases, ({ ref }) => ref.namespace),
+      releases: aTable(seen, ({ ref }) => ref.namespace),
       runs: aTable(runs, releaseKeyOf),
       tests: aTable(syncTests, ({ test }) => test.ref.namespace),
       namespaces: aTable(new Map(), () => ''),
@@ -235,15 +242,21 @@ export function aWorld({ release = aRelease(), tests = [aTest()], maxRuns = 0 } 
       [...runs.values()].map(({ outcome }) => outcome && `${outcome.verdict} ${outcome.reason}`),
     putRelease,
     putRun: (run: Run) => runs.set(keyOf(run.ref), run),
-    removeRelease: () => releases.delete(keyOf(release.ref)),
+    putTest: (test: Test) => syncTests.set(keyOf(test.ref), aSyncTest(test)),
+    removeRelease() {
+      releases.clear();
+      seen.clear();
+    },
     /** All Jobs that go on end so. */
     endJobs(outcome: Outcome) {
       for (const uid of jobs.keys())
         setJob(uid, { isFinished: true }, { phase: 'ended', startedAt: now, outcome });
     },
     loseJobs: () => jobs.clear(),
-    /** No watch has told of the Jobs yet. */
-    hideJobs: () => (hidden = new Set(jobs.keys())),
+    /** What the watch has told of the Jobs, however they do; `undefined`: nothing yet. */
+    showJobsAs(state: JobState | undefined) {
+      for (const uid of jobs.keys()) stale.set(uid, state);
+    },
     pass: (seconds: number) => (now = new Date(now.getTime() + seconds * 1000)),
   };
 }
