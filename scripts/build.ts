@@ -9,8 +9,6 @@ await build({
   target: 'node24',
   format: 'esm',
   sourcemap: true,
-  // Error classes are told apart by name.
-  keepNames: true,
   // Some packages are CommonJS and call require() for Node's own modules, which ESM does not have.
   banner: {
     js: "import { createRequire as requireOf } from 'node:module'; const require = requireOf(import.meta.url);",
