@@ -51,5 +51,5 @@ export function graceOf(
   if (type === NAMESPACES) return graceSeconds ?? 1;
   if (type !== PODS || !spec?.['nodeName']) return 0;
   if (status?.['phase'] === 'Succeeded' || status?.['phase'] === 'Failed') return 0;
-  return graceSeconds ?? (spec['terminationGracePeriodSeconds'] as number);
+  return graceSeconds ?? (spec['terminationGracePeriodSeconds'] as number | undefined) ?? 30;
 }

@@ -181,11 +181,13 @@ export function runJobs(api: Api, owners: Owners): () => void {
     });
   }
 
-  function podsOf(job: KubeObject): readonly KubeObject[] {
+  /** Those that it controls: others may be owned by it, too. */
+  function podsOf({ metadata: { uid } }: KubeObject): readonly KubeObject[] {
     return owners
-      .of(job.metadata.uid)
+      .of(uid)
       .filter(({ type }) => type === PODS)
-      .flatMap(({ type, namespace, name }) => store.get(type, namespace, name) ?? []);
+      .flatMap(({ type, namespace, name }) => store.get(type, namespace, name) ?? [])
+      .filter(({ metadata }) => metadata.ownerReferences?.some((one) => one.controller && one.uid === uid));
   }
 
   function untrack({ metadata }: KubeObject): void {
