@@ -44,6 +44,8 @@ export interface Records {
   readRelease(ref: Ref): Promise<Release | undefined>;
   /** @returns the run as the API server has it now; `undefined`: there is none */
   readRun(ref: Ref): Promise<Run | undefined>;
+  /** Reads a SyncTest live; afterwards, its absence counts. */
+  readTest(ref: Ref): Promise<void>;
   /** @returns the run that was created, or the one that has had its name before */
   createRun(given: NewRun): Promise<Run>;
   pinRun(run: Run, release: Release, revision: Revision): Promise<Run>;

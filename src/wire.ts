@@ -31,7 +31,7 @@ export interface WireOptions {
 }
 
 export interface Wired {
-  readonly queue: Queue;
+  readonly queue: Pick<Queue, 'start' | 'stop'>;
   readonly tables: Tables;
   readonly requests: Requests;
   readonly changes: Changes;
@@ -127,7 +127,20 @@ export function wire({ config, image, kubernetes, log, metrics, isActive }: Wire
     runs: () => ({ waiting: admission.waiting, running: admission.running }),
     oldestUndecidedAt: () => oldestUndecided(tables.releases.values()),
   });
-  return { queue, tables, requests: createRequests(deps), changes, onRelease };
+  /** What goes on already takes its place before anything new is admitted. */
+  function start(): void {
+    for (const run of tables.runs.values()) {
+      if (run.job && !run.outcome) admission.count(run, tables.tests.get(keyOf(run.test))?.test);
+    }
+    queue.start();
+  }
+  return {
+    queue: { start, stop: () => queue.stop() },
+    tables,
+    requests: createRequests(deps),
+    changes,
+    onRelease,
+  };
 }
 
 function kindOf(world: World, run: Run): string {

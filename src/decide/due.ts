@@ -23,7 +23,7 @@ export function due(wanted: Wanted, rest: Rest, look: Look): Step {
   if (cause === undefined) return wait(`${test.ref.name} has nothing to test`);
   const settledAt = later(rest.revision.deployedAt, test.settleMs);
   if (now < settledAt) return wait(`${test.ref.name} waits until nothing newer has come`, settledAt);
-  const needed = test.needs.find((name) => !hasPassed(name, test, rest, look));
+  const needed = unmetNeed(test, rest.revision.digest, look);
   if (needed !== undefined) return wait(`${test.ref.name} waits for ${needed}`);
   if (look.runs.some((run) => !run.outcome && isOf(run, test))) {
     return wait(`${test.ref.name} waits for its run of an older revision`);
@@ -97,13 +97,25 @@ function hasChanged(
   return outcome.verdict !== 'passed' && outcome.reason !== 'Overridden' && testGeneration < test.generation;
 }
 
-function hasPassed(name: string, { ref }: Test, rest: Rest, look: Look): boolean {
-  const candidates = look.selection.wanted.filter(({ test }) => test.ref.name === name);
-  const need = candidates.find(({ test }) => test.ref.namespace === ref.namespace) ?? candidates[0];
-  if (!need) return false;
-  const { digest } = rest.revision;
-  const { runs, final } = standingOf(runsOf(need.test, digest, look), need.test, look.policy);
-  const verdict = runs.length === 0 ? standingLine(need.test, look, digest)?.verdict : final?.outcome.verdict;
+/** What a test still waits for, in words; `undefined`: everything that it needs has passed for this revision. */
+export function unmetNeed(
+  test: Test,
+  digest: string,
+  observed: Observed & Pick<Look, 'policy'>,
+): string | undefined {
+  for (const name of test.needs) {
+    const candidates = observed.selection.wanted.filter((wanted) => wanted.test.ref.name === name);
+    const need =
+      candidates.find((wanted) => wanted.test.ref.namespace === test.ref.namespace) ?? candidates[0];
+    if (!need) return `${name}, which is not a test of this release`;
+    if (!hasPassed(need.test, digest, observed)) return name;
+  }
+  return undefined;
+}
+
+function hasPassed(test: Test, digest: string, observed: Observed & Pick<Look, 'policy'>): boolean {
+  const { runs, final } = standingOf(runsOf(test, digest, observed), test, observed.policy);
+  const verdict = runs.length === 0 ? standingLine(test, observed, digest)?.verdict : final?.outcome.verdict;
   return verdict === 'passed';
 }
 

@@ -1,5 +1,5 @@
 import type { Observed } from './actions.ts';
-import { isServed, runsOf, standingLine, stands } from './due.ts';
+import { isServed, runsOf, standingLine, stands, unmetNeed } from './due.ts';
 import { lineName, problemName } from './identity.ts';
 import { KEYS, LINES } from './keys.ts';
 import type { Policy, Result, Revision, Run } from './model.ts';
@@ -93,7 +93,11 @@ function linesOf(observed: Observed, rest: Rest, policy: Policy): readonly Line[
     const line = standingLine(test, observed, rest.revision.digest);
     if (line) return [{ name, required, state: line.verdict, text: line.text }];
     if (!appliesTo(wanted, rest, release)) return [];
-    return [{ name, required, ...summary(standing, rest.revision) }];
+    const needed = unmetNeed(test, rest.revision.digest, { ...observed, policy });
+    const why = needed === undefined ? '' : `: waits for ${needed}`;
+    return [
+      { name, required, state: 'pending' as const, text: `pending, ${revisionText(rest.revision)}${why}` },
+    ];
   });
   const problems = selection.problems.map(({ name, message }) => {
     return {

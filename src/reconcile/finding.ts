@@ -6,18 +6,19 @@ import type { World } from './world.ts';
 
 /** Checks a SyncTest whenever it changed, and says in its conditions what its author should know. */
 export function createTestCheck(world: World, checks: TestChecks, policy: Policy) {
-  /** The server's words about a generation of a test. It is asked once for each. */
-  const answers = new Map<string, { readonly generation: number; readonly words: string | undefined }>();
+  /** The server's words about a test as it was written. It is asked once for each. */
+  const answers = new Map<string, { readonly of: string; readonly words: string | undefined }>();
 
   /** What this process has written, so that a check which finds nothing new costs no call. */
   const written = new Map<string, string>();
 
   async function askServer(key: string, syncTest: SyncTest): Promise<string | undefined> {
-    const { generation } = syncTest.test;
+    const { generation, createdAt } = syncTest.test;
+    const of = `${generation} of ${createdAt.toISOString()}`;
     const known = answers.get(key);
-    if (known?.generation === generation) return known.words;
+    if (known?.of === of) return known.words;
     const words = await checks.dryRun(syncTest);
-    answers.set(key, { generation, words });
+    answers.set(key, { of, words });
     return words;
   }
 

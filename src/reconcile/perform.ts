@@ -62,19 +62,15 @@ async function start(deps: Deps, observed: Observed, run: Run): Promise<Performe
     return holdBack(deps, observed, run, { syncTest, reason: 'StartTimedOut', message });
   }
   deps.assertActive();
-  try {
-    const started = await jobs.start(run, syncTest, release, deps.now());
-    if ('outcome' in started) {
-      // Also says for people which revision it is about, as a start does.
-      const pinned = await records.pinRun(run, release, release.revision);
-      await finish(deps, observed, pinned, started.outcome);
-      return DONE;
-    }
-    await records.startRun(run, { release, revision: release.revision, test: syncTest.test, ...started });
+  const started = await jobs.start(run, syncTest, release, deps.now()).catch((error: unknown) => ({ error }));
+  if ('error' in started) return refused(deps, observed, run, { syncTest, error: started.error });
+  if ('outcome' in started) {
+    // Also says for people which revision it is about, as a start does.
+    await finish(deps, observed, await records.pinRun(run, release, release.revision), started.outcome);
     return DONE;
-  } catch (error) {
-    return refused(deps, observed, run, { syncTest, error });
   }
+  await records.startRun(run, { release, revision: release.revision, test: syncTest.test, ...started });
+  return DONE;
 }
 
 /** What cannot work ends the run at once; what may work later, such as a full quota, until the time to start is up. */

@@ -100,7 +100,14 @@ async function readLive({ records, jobs }: Deps, ref: Ref, actions: Plan['action
   await Promise.all([
     records.readRelease(ref),
     ...ending.filter(({ outcome }) => !outcome).map((run) => jobs.refresh(run)),
+    ...actions.filter(isForWantOfTest).map(({ run }) => records.readTest(run.test)),
   ]);
+}
+
+/** A run and its test may be created together, and seen in the other order. */
+function isForWantOfTest(action: Action): action is Extract<Action, { type: 'finish' }> {
+  if (action.type !== 'finish' || action.run.testKind !== 'SyncTest') return false;
+  return action.outcome.reason === 'TestGone' || action.outcome.reason === 'NotSelected';
 }
 
 /** Carries out what it can; what fails does not keep the rest from being written. @returns the first failure */

@@ -3,21 +3,33 @@ import type { Ref, Release, Run } from '../decide/model.ts';
 import { isCode, PostsyncError } from '../errors.ts';
 import type { Kubernetes } from '../kubernetes.ts';
 import type { NewRun, Records } from '../ports.ts';
+import type { SyncTest } from '../synctest.ts';
 import type { Table } from '../table.ts';
 import { tell, tellVerdict } from './events.ts';
 import { notRolledOut, writeProjection } from './release.ts';
 import { createRun, endRun, pinRun, removeRun, startRun } from './runs.ts';
 
+export interface RecordTables {
+  readonly releases: Table<Release>;
+  readonly runs: Table<Run>;
+  readonly tests: Table<SyncTest>;
+}
+
 /** Writes to the API server, and remembers its answers, so that the next look does not read its own past. */
-export function createRecords(
-  kubernetes: Kubernetes,
-  { releases, runs }: { readonly releases: Table<Release>; readonly runs: Table<Run> },
-): Records {
-  const remember = async (written: Promise<unknown>) => known(runs.upsert(await written));
+export function createRecords(kubernetes: Kubernetes, { releases, runs, tests }: RecordTables): Records {
+  /** What was written is known; a run that is not there to be written is known to be gone. */
+  async function remember(written: Promise<unknown>, ref: Ref): Promise<Run> {
+    try {
+      return known(runs.upsert(await written));
+    } catch (error) {
+      if (isCode(error, 'API_NOT_FOUND')) runs.remove({ metadata: ref });
+      throw error;
+    }
+  }
 
   async function readLive<T>(
     table: Table<T>,
-    resource: 'helmreleases' | 'synctestruns',
+    resource: 'helmreleases' | 'synctestruns' | 'synctests',
     ref: Ref,
   ): Promise<T | undefined> {
     try {
@@ -39,14 +51,20 @@ export function createRecords(
   return {
     readRelease: (ref) => readLive(releases, 'helmreleases', ref),
     readRun: (ref) => readLive(runs, 'synctestruns', ref),
+    async readTest(ref) {
+      await readLive(tests, 'synctests', ref);
+    },
     createRun: (given) =>
-      remember(createRun(kubernetes, given)).catch((error: unknown) => {
+      remember(createRun(kubernetes, given), {
+        namespace: given.release.ref.namespace,
+        name: given.name,
+      }).catch((error: unknown) => {
         if (isCode(error, 'API_EXISTS')) return adopt(given, error);
         throw error;
       }),
-    pinRun: (run, release, revision) => remember(pinRun(kubernetes, run, release, revision)),
-    startRun: (run, started) => remember(startRun(kubernetes, run, started)),
-    endRun: (run, outcome, startedAt) => remember(endRun(kubernetes, run, outcome, startedAt)),
+    pinRun: (run, release, revision) => remember(pinRun(kubernetes, run, release, revision), run.ref),
+    startRun: (run, started) => remember(startRun(kubernetes, run, started), run.ref),
+    endRun: (run, outcome, startedAt) => remember(endRun(kubernetes, run, outcome, startedAt), run.ref),
     async removeRun(run) {
       await removeRun(kubernetes, run);
       runs.remove({ metadata: run.ref });

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { PostsyncError } from '../../src/errors.ts';
 import { readRelease, readRun } from '../../src/record/objects.ts';
 import { createRecords } from '../../src/record/records.ts';
+import { readSyncTest } from '../../src/synctest.ts';
 import { createTable } from '../../src/table.ts';
 import { aKubernetes } from '../support/kubernetes.ts';
 import { aRelease, aRevision, aTest } from '../support/model.ts';
@@ -31,8 +32,9 @@ function theRecords(answers: Parameters<typeof aKubernetes>[0]) {
   const rest = { groupOf: () => '', onChange: () => undefined, onUnreadable: () => undefined };
   const runs = createTable({ ...rest, read: readRun });
   const releases = createTable({ ...rest, read: readRelease });
+  const tests = createTable({ ...rest, read: readSyncTest });
   const { kubernetes } = aKubernetes(answers);
-  return { runs, releases, records: createRecords(kubernetes, { runs, releases }) };
+  return { runs, releases, tests, records: createRecords(kubernetes, { runs, releases, tests }) };
 }
 
 describe('what is written', () => {
@@ -81,5 +83,30 @@ describe('what is read live', () => {
       code: 'API_UNAVAILABLE',
     });
     assert.equal(runs.size, 1);
+  });
+
+  test('and finds its run deleted, takes it out of what is known', async () => {
+    const gone = new PostsyncError('API_NOT_FOUND', 'it is gone');
+    const { records, runs } = theRecords({ 'patch apps/synctestruns/the-run/status': gone });
+    const run = runs.upsert(RUN);
+    assert.ok(run);
+
+    await assert.rejects(records.pinRun(run, aRelease(), aRevision()), { code: 'API_NOT_FOUND' });
+
+    assert.equal(runs.get('apps/the-run'), undefined);
+  });
+
+  test('about a SyncTest that is read live is known, and that it is gone as well', async () => {
+    const metadata = { namespace: 'apps', name: 'smoke', generation: 1, resourceVersion: '9' };
+    const spec = { job: { image: 'busybox:1' } };
+    const found = { metadata: { ...metadata, creationTimestamp: '2026-11-21T10:00:00Z' }, spec };
+    const { records, tests } = theRecords({ 'get apps/synctests/smoke': found });
+    await records.readTest({ namespace: 'apps', name: 'smoke' });
+    assert.equal(tests.get('apps/smoke')?.test.generation, 1);
+
+    const gone = theRecords({});
+    gone.tests.upsert(found);
+    await gone.records.readTest({ namespace: 'apps', name: 'smoke' });
+    assert.equal(gone.tests.get('apps/smoke'), undefined);
   });
 });

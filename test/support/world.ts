@@ -116,6 +116,9 @@ export function aWorld({ release = aRelease(), tests = [aTest()], maxRuns = 0 } 
       alive();
       return runs.get(keyOf(ref));
     },
+    async readTest() {
+      alive();
+    },
     createRun: ({ name, release: { ref, uid }, test, revision, ...given }) =>
       write('create run', () => {
         const key = `${ref.namespace}/${name}`;
