@@ -42,6 +42,16 @@ describe('a release says', () => {
     });
   });
 
+  test('for which other test one waits', () => {
+    const keys = says({ tests: [aTest('migrations'), aTest('smoke', { needs: ['migrations'] })] });
+    assert.equal(keys[SMOKE], 'pending, v7 (chart 1.2.0): waits for migrations');
+  });
+
+  test('that a test waits for one that nobody asks for', () => {
+    const keys = says({ tests: [aTest('smoke', { needs: ['nobody'] })] });
+    assert.match(String(keys[SMOKE]), /: waits for nobody, which is not a test of this release$/);
+  });
+
   test('running while its Job is there', () => {
     const keys = says({ runs: [aRun({ job: A_JOB })] });
     assert.equal(keys[RESULT], 'running');
