@@ -50,6 +50,19 @@ describe('a HelmRelease', () => {
     assert.equal(release.conditions.Ready?.status, 'True');
   });
 
+  test('says where Helm keeps it and whether Helm runs all tests, where that is not as usual', () => {
+    const { namespace } = readRelease(aHelmRelease()).ref;
+    const keptIn = (storageNamespace: string) =>
+      readRelease(aHelmRelease({ status: { storageNamespace } })).storageNamespace;
+    assert.equal(keptIn(namespace), undefined);
+    assert.equal(keptIn('flux-system'), 'flux-system');
+
+    const filtered = (test: object) => readRelease(aHelmRelease({ spec: { test } })).testsFiltered;
+    assert.equal(filtered({ enable: true }), undefined);
+    assert.equal(filtered({ enable: true, filters: [] }), undefined);
+    assert.equal(filtered({ enable: true, filters: [{ name: 'a' }] }), true);
+  });
+
   test('before its first reconciliation has observed nothing', () => {
     const release = readRelease(JSON.parse(CAPTURED[0] ?? ''));
     assert.equal(release.observedGeneration, -1);

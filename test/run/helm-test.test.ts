@@ -4,6 +4,7 @@ import type { Cause, Release, Run } from '../../src/decide/model.ts';
 import { recordedOutcome } from '../../src/run/helm-test.ts';
 import { jobFor } from '../../src/run/job-template.ts';
 import { readJob } from '../../src/run/job-view.ts';
+import { waitingFor } from '../../src/run/waiting.ts';
 import { helmTest, readSyncTest } from '../../src/synctest.ts';
 
 const NOON = new Date('2026-11-21T12:00:00Z');
@@ -157,6 +158,21 @@ describe('the Job that runs the hooks', () => {
     Object.assign(served.metadata ?? {}, { uid: 'u', creationTimestamp: NOON.toISOString() });
     const { failure, inconclusiveExitCodes } = readJob(served).limits;
     assert.deepEqual([failure, inconclusiveExitCodes], ['HookFailed', [75]]);
+  });
+
+  test('says what to apply where the account is missing', () => {
+    const served = job();
+    Object.assign(served.metadata ?? {}, { uid: 'u', creationTimestamp: NOON.toISOString() });
+    const refusal = (account: string) => ({
+      namespace: 'web',
+      jobName: 'x',
+      jobUid: 'u',
+      message: `pods "x" is forbidden: serviceaccount "${account}" not found`,
+      at: NOON,
+    });
+    const said = (account: string) => waitingFor(readJob(served), undefined, [refusal(account)]).message;
+    assert.match(said('postsync-helm-test'), /; apply manifests\/components\/helm-test in namespace web$/);
+    assert.match(said('other'), /"other" not found$/);
   });
 
   test('is the same for the annotation', () => {
