@@ -123,6 +123,19 @@ describe("a chart's test hooks", () => {
     assert.deepEqual(await left(), []);
   });
 
+  test('are inconclusive when somebody deletes them', async () => {
+    const api: Kubernetes = {
+      ...kubernetes,
+      async get(target) {
+        if (target.resource === 'pods') throw new PostsyncError('API_NOT_FOUND', 'gone');
+        return kubernetes.get(target);
+      },
+    };
+    const hooks = [{ name: 'deleted', manifest: podHook('deleted', 'sleep 60') }];
+    assert.equal(await run(hooks, { api }), 75);
+    assert.deepEqual(lines, ['hook deleted: inconclusive: somebody deleted it']);
+  });
+
   test('are not begun where one of them cannot be run', async () => {
     const role = 'apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: b}\n';
     const code = await run([

@@ -63,16 +63,18 @@ async function look(
   }
 }
 
+/** By `performance.now()`. */
 interface Clock {
   readonly began: number;
   readonly now: number;
   readonly stuckSince: number | undefined;
 }
 
-function tooLate(
+/** What it means that a hook has not ended, where no more time is given. */
+export function tooLate(
   state: JobState | undefined,
   { began, now, stuckSince = Number.POSITIVE_INFINITY }: Clock,
-  { startTimeoutMs, deadline }: FollowOptions,
+  { startTimeoutMs, deadline }: Pick<FollowOptions, 'startTimeoutMs' | 'deadline'>,
 ): HookEnd | undefined {
   if (state?.phase === 'waiting') {
     const isLate = now >= deadline || now - began >= startTimeoutMs || now - stuckSince >= FATAL_AFTER_MS;

@@ -62,7 +62,6 @@ async function runAll(
   const deadline = performance.now() + timeoutMs;
   for (const hook of hooks) {
     const began = performance.now();
-    stopping.throwIfAborted();
     await create(kubernetes, hook, namespace, created);
     if (!hook.isJudged) {
       print(`hook ${hook.hook}: ${hook.kind} created`);
