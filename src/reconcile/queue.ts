@@ -4,8 +4,9 @@ import { backoff } from './backoff.ts';
 /** Milliseconds that a timer can hold; it would fire at once beyond that. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** Somebody else wrote first: not a failure, only a reason to look again. */
+/** Somebody else wrote first: not a failure, only a reason to look again; later each time, for a watch may be stuck. */
 const AFTER_CONFLICT_MS = 50;
+const LONGEST_CONFLICT_MS = 5_000;
 
 export interface QueueOptions {
   /** @returns when to look again at the latest */
@@ -25,7 +26,7 @@ export interface Queue {
   add(key: string): void;
   /** Begins to look; what was added before is looked at now. */
   start(): void;
-  /** Begins no further look. @returns when those under way have ended */
+  /** Begins no further look; what would have been looked at later is looked at after the next start. @returns when those under way have ended */
   stop(): Promise<void>;
   readonly depth: number;
 }
@@ -37,6 +38,7 @@ export function createQueue({ look, parallel, onFailure }: QueueOptions): Queue 
   const again = new Set<string>();
   const timers = new Map<string, NodeJS.Timeout>();
   const failures = new Map<string, number>();
+  const conflicts = new Map<string, number>();
   let isStarted = false;
   let onIdle: (() => void) | undefined;
 
@@ -61,6 +63,7 @@ export function createQueue({ look, parallel, onFailure }: QueueOptions): Queue 
     const delayMs = await look(key).then(
       (wakeAt) => {
         failures.delete(key);
+        conflicts.delete(key);
         return wakeAt && Math.max(0, wakeAt.getTime() - Date.now());
       },
       (error: unknown) => failed(key, error),
@@ -73,7 +76,11 @@ export function createQueue({ look, parallel, onFailure }: QueueOptions): Queue 
   }
 
   function failed(key: string, error: unknown): number {
-    if (isCode(error, 'API_CONFLICT')) return AFTER_CONFLICT_MS;
+    if (isCode(error, 'API_CONFLICT')) {
+      const before = conflicts.get(key) ?? 0;
+      conflicts.set(key, before + 1);
+      return Math.min(LONGEST_CONFLICT_MS, AFTER_CONFLICT_MS * 2 ** Math.min(before, 20));
+    }
     const attempt = (failures.get(key) ?? 0) + 1;
     failures.set(key, attempt);
     const delayMs = backoff(attempt, Math.random());
@@ -100,7 +107,11 @@ export function createQueue({ look, parallel, onFailure }: QueueOptions): Queue 
     },
     stop() {
       isStarted = false;
-      for (const timer of timers.values()) clearTimeout(timer);
+      // A replica that loses the Lease may take it again, and nobody else knows of these.
+      for (const [key, timer] of timers) {
+        clearTimeout(timer);
+        due.add(key);
+      }
       timers.clear();
       return busy.size === 0 ? Promise.resolve() : new Promise((resolve) => (onIdle = resolve));
     },

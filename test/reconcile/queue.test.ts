@@ -89,6 +89,21 @@ describe('the queue', () => {
     assert.deepEqual(failures, []);
   });
 
+  test('looks less and less often where there is one conflict after the other', async (t) => {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    t.after(() => mock.timers.reset());
+    const { queue, looks, end } = aQueue();
+    queue.start();
+    queue.add('a');
+    for (const [index, delayMs] of [50, 100, 200, 400, 800, 1600, 3200, 5000, 5000].entries()) {
+      await end('a', new PostsyncError('API_CONFLICT', 'changed'));
+      mock.timers.tick(delayMs - 1);
+      assert.equal(looks.length, index + 1);
+      mock.timers.tick(1);
+      assert.equal(looks.length, index + 2);
+    }
+  });
+
   test('tries again what failed, later each time, until it succeeds', async (t) => {
     mock.timers.enable({ apis: ['setTimeout'] });
     t.after(() => mock.timers.reset());
@@ -131,5 +146,18 @@ describe('the queue', () => {
     await stopping;
     assert.deepEqual(looks, ['a']);
     await queue.stop();
+  });
+
+  test('forgets nothing that was to be looked at later when it is stopped and started again', async () => {
+    const { queue, looks, end } = aQueue();
+    queue.start();
+    queue.add('waits');
+    queue.add('failed');
+    await end('waits', new Date(Date.now() + 3_600_000));
+    await end('failed', new Error('down'));
+    await queue.stop();
+    assert.deepEqual(looks, ['waits', 'failed']);
+    queue.start();
+    assert.deepEqual(looks, ['waits', 'failed', 'waits', 'failed']);
   });
 });
