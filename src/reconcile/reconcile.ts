@@ -51,6 +51,8 @@ export async function reconcile(deps: Deps, ref: Ref): Promise<Date | undefined>
 async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Date | undefined; failure?: unknown }> {
   const { world, jobs, admission, policy, now, log } = deps;
   const heldBack = new Map<string, Date | undefined>();
+  /** Runs whose end was known before the release was read. */
+  const readFor = new Set<string>();
   let freshUntil = 0;
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const observed = observe(world, jobs, ref, { policy, now: now() });
@@ -60,10 +62,13 @@ async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Date | undefin
       ({ ...action }) => !('run' in action) || !heldBack.has(keyOf(action.run.ref)),
     );
     if (actions.length === 0) {
-      observed.runs.filter(({ ref }) => !heldBack.has(keyOf(ref))).forEach((run) => admission.withdraw(run));
+      makeRoom(admission, observed, heldBack);
       return { wakeAt: earliest([planned.wakeAt, ...heldBack.values()]) };
     }
-    if (Date.now() > freshUntil && actions.some(({ type }) => type !== 'remove')) {
+    const ending = actions.flatMap((action) => (action.type === 'finish' ? [keyOf(action.run.ref)] : []));
+    const isStale = Date.now() > freshUntil || ending.some((run) => !readFor.has(run));
+    if (isStale && actions.some(({ type }) => type !== 'remove')) {
+      ending.forEach((run) => readFor.add(run));
       await readLive(deps, ref, actions);
       freshUntil = Date.now() + FRESH_MS;
       continue;
@@ -74,6 +79,19 @@ async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Date | undefin
   }
   log.error({ release: keyOf(ref) }, 'a plan does not come to its end');
   return { wakeAt: new Date(now().getTime() + 60_000) };
+}
+
+/** A run that does not ask to start stands in nobody's way; one that has ended, or is not begun, takes no room either. */
+function makeRoom(
+  admission: Admission,
+  { runs, jobOf }: Observed,
+  heldBack: ReadonlyMap<string, unknown>,
+): void {
+  for (const run of runs.filter(({ ref }) => !heldBack.has(keyOf(ref)))) {
+    const goesOn = !run.outcome && (run.job ?? jobOf(run)) !== undefined;
+    if (goesOn) admission.withdraw(run);
+    else admission.leave(run);
+  }
 }
 
 /** Runs that somebody created for a release that is not there; those of a deleted one go with it. */

@@ -134,6 +134,19 @@ describe('a newer revision', () => {
     assert.equal(world.verdicts()[0], 'inconclusive Superseded');
   });
 
+  test('that came after the release was read, while another test was started, holds a verdict up', async () => {
+    const world = aWorld();
+    await world.look();
+    world.putTest(aTest('e2e'));
+    world.happenings.set('start run', () => {
+      world.endJobs(anOutcome());
+      world.putRelease({ conditions: moving().conditions }, { isUnseen: true });
+    });
+    await world.look();
+    assert.equal(world.created.length, 2);
+    assert.deepEqual(world.verdicts(), [undefined, undefined]);
+  });
+
   test('that is on its way holds a verdict up, and supersedes it', async () => {
     const world = aWorld();
     await world.look();
@@ -215,6 +228,32 @@ describe('a failure', () => {
     await world.look();
     assert.equal(world.result(), 'running');
     assert.equal(world.created.length, 1);
+  });
+});
+
+describe('the room of a run, where only one may go on,', () => {
+  test('is free when another replica has ended it', async () => {
+    const world = aWorld({ tests: [aTest('smoke'), aTest('e2e')], maxRuns: 1 });
+    await world.look();
+    assert.equal(world.created.length, 1);
+    world.putRun({ ...world.runs().find(({ job }) => job)!, outcome: anOutcome() });
+    await world.look();
+    await world.look();
+    assert.equal(world.created.length, 2);
+  });
+
+  test('is free when it was not started and must not start any more', async () => {
+    const world = aWorld({ tests: [aTest('smoke'), aTest('e2e')], maxRuns: 1 });
+    world.failures.set('create job', new PostsyncError('API_FORBIDDEN', 'exceeded quota'));
+    await world.look();
+    world.failures.clear();
+    world.putTest(aTest('smoke', { suspended: true }));
+    await world.look();
+    await world.look();
+    assert.deepEqual(
+      world.created.map((name) => name.replace(/-v7.*/, '')),
+      ['podinfo-e2e'],
+    );
   });
 });
 

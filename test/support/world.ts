@@ -72,6 +72,7 @@ export function aWorld(options: WorldOptions = {}) {
   const syncTests = new Map(tests.map((test) => [keyOf(test.ref), aSyncTest(test)]));
   const writes: string[] = [];
   const failures = new Map<string, PostsyncError>();
+  const happenings = new Map<string, () => void>();
   const created: string[] = [];
   /** What was seen of Jobs, where that is not what they do. */
   const stale = new Map<string, JobState | undefined>();
@@ -87,6 +88,7 @@ export function aWorld(options: WorldOptions = {}) {
     sinceStart += 1;
     const dies = death?.at === sinceStart ? death.when : undefined;
     if (dies === 'before') die();
+    happenings.get(what)?.();
     const failure = failures.get(what);
     if (failure) throw failure;
     writes.push(what);
@@ -238,6 +240,8 @@ export function aWorld(options: WorldOptions = {}) {
   return {
     writes,
     failures,
+    /** What happens in the cluster just before a write. */
+    happenings,
     told,
     /** The names of the runs whose Jobs were created, one for each Job. */
     created,
