@@ -31,13 +31,19 @@ export interface Queue {
   readonly depth: number;
 }
 
+interface Failures {
+  readonly attempt: number;
+  /** When the pause after the newest one is over. */
+  readonly until: number;
+}
+
 /** One look per key at a time, many keys in parallel, and the only owner of retries. */
 export function createQueue({ look, parallel, onFailure }: QueueOptions): Queue {
   const due = new Set<string>();
   const busy = new Set<string>();
   const again = new Set<string>();
   const timers = new Map<string, NodeJS.Timeout>();
-  const failures = new Map<string, number>();
+  const failures = new Map<string, Failures>();
   const conflicts = new Map<string, number>();
   let isStarted = false;
   let onIdle: (() => void) | undefined;
@@ -81,9 +87,11 @@ export function createQueue({ look, parallel, onFailure }: QueueOptions): Queue 
       conflicts.set(key, before + 1);
       return Math.min(LONGEST_CONFLICT_MS, AFTER_CONFLICT_MS * 2 ** Math.min(before, 20));
     }
-    const attempt = (failures.get(key) ?? 0) + 1;
-    failures.set(key, attempt);
+    const before = failures.get(key);
+    // What is heard of a key has it looked at before its pause is over: such looks do not make the pause longer.
+    const attempt = before && Date.now() < before.until ? before.attempt : (before?.attempt ?? 0) + 1;
     const delayMs = backoff(attempt, Math.random());
+    failures.set(key, { attempt, until: Date.now() + delayMs });
     onFailure({ key, error, attempt, delayMs });
     return delayMs;
   }

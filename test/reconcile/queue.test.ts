@@ -104,8 +104,22 @@ describe('the queue', () => {
     }
   });
 
+  test('does not wait longer because of what is heard meanwhile, though each look fails', async (t) => {
+    mock.timers.enable({ apis: ['setTimeout', 'Date'] });
+    t.after(() => mock.timers.reset());
+    const { queue, failures, end } = aQueue();
+    queue.start();
+    queue.add('a');
+    for (let event = 0; event < 20; event += 1) {
+      await end('a', new Error('down'));
+      queue.add('a');
+    }
+    await end('a', new Error('down'));
+    assert.deepEqual(new Set(failures.map(({ attempt }) => attempt)), new Set([1]));
+  });
+
   test('tries again what failed, later each time, until it succeeds', async (t) => {
-    mock.timers.enable({ apis: ['setTimeout'] });
+    mock.timers.enable({ apis: ['setTimeout', 'Date'] });
     t.after(() => mock.timers.reset());
     const { queue, looks, failures, end } = aQueue();
     queue.start();
