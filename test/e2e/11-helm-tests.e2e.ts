@@ -42,7 +42,7 @@ describe("a chart's own tests", { concurrency: 3 }, () => {
     'are run where they were not, and nothing of them or of Helm is touched',
     async (scene, t) => {
       if (!need(t, 'E2E_IMAGE')) return;
-      await equip(scene);
+      await equip(scene.namespace);
       await scene.release('app', { annotations: HELM_TEST, values: { message: '1', helmTest: 'sleep 2' } });
       const { digest } = await scene.deployed('app');
       const before = await storedRelease(scene, 1);
@@ -57,7 +57,7 @@ describe("a chart's own tests", { concurrency: 3 }, () => {
 
   scenario(world, 'have failed when a hook fails, with the end of what it said', async (scene, t) => {
     if (!need(t, 'E2E_IMAGE')) return;
-    await equip(scene);
+    await equip(scene.namespace);
     const helmTest = 'echo 3 of 40 checks failed; exit 75';
     await scene.release('app', { annotations: HELM_TEST, values: { helmTest } });
     const told = await scene.verdict('app', 120_000);
@@ -74,7 +74,7 @@ describe("a chart's own tests", { concurrency: 3 }, () => {
 
   scenario(world, 'are run again when somebody asks, whatever is recorded', async (scene, t) => {
     if (!need(t, 'E2E_IMAGE')) return;
-    await equip(scene);
+    await equip(scene.namespace);
     await scene.release('app', { annotations: HELM_TEST, values: { helmTest: 'exit 0' }, ...byHelm });
     const { digest } = await scene.verdict('app');
     assert.deepEqual(scene.jobs('app'), []);
@@ -88,9 +88,52 @@ describe("a chart's own tests", { concurrency: 3 }, () => {
     assert.deepEqual(startedFor(scene, 'app', digest), ['helm-test manual #2']);
   });
 
+  scenario(
+    world,
+    'are run where the release deploys to, though its HelmRelease is elsewhere',
+    async (scene, t) => {
+      if (!need(t, 'E2E_IMAGE')) return;
+      const { api, namespace } = scene;
+      const target = `${namespace}-target`;
+      await api.apply({ kind: 'Namespace', metadata: { name: target } });
+      try {
+        await equip(target);
+        const account = `${target}:postsync-helm-test`;
+        await kubectl('-n', namespace, 'create', 'role', 'storage', '--verb=get', '--resource=secrets');
+        await kubectl(
+          '-n',
+          namespace,
+          'create',
+          'rolebinding',
+          'storage',
+          '--role=storage',
+          `--serviceaccount=${account}`,
+        );
+        const spec = { targetNamespace: target, releaseName: 'app' };
+        await scene.release('app', {
+          annotations: HELM_TEST,
+          values: { helmTest: 'echo secret; exit 1' },
+          spec,
+        });
+        const told = await scene.verdict('app', 120_000);
+
+        assert.equal(told.result, 'failed', told.line('helm-test'));
+        const { status } = await scene.run('app', 'helm-test', 'Failed');
+        assert.deepEqual([status?.reason, status?.job?.namespace], ['HookFailed', target]);
+        assert.doesNotMatch(status?.message ?? '', /secret/);
+        await scene.until(
+          'no hook is left',
+          async () => (await hooks({ api, namespace: target })).length === 0,
+        );
+      } finally {
+        await api.remove('Namespace', '', target);
+      }
+    },
+  );
+
   scenario(world, 'are ended with their run', async (scene, t) => {
     if (!need(t, 'E2E_IMAGE')) return;
-    await equip(scene);
+    await equip(scene.namespace);
     const values = { helmTest: sleeping(600) };
     await scene.release('app', { annotations: HELM_TEST, values });
     await scene.until('the hook runs', async () => (await hooks(scene)).includes('Running'));
@@ -119,8 +162,8 @@ describe("a chart's own tests", { concurrency: 3 }, () => {
   });
 });
 
-/** Gives the namespace of a scene the account of manifests/components/helm-test. */
-async function equip({ namespace }: Scene): Promise<void> {
+/** Gives a namespace the account of manifests/components/helm-test. */
+async function equip(namespace: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'postsync-e2e-'));
   try {
     const components = [relative(folder, join('manifests/components/helm-test'))];
@@ -137,7 +180,7 @@ async function storedRelease({ api, namespace }: Scene, version: number): Promis
 }
 
 /** The phases of the Pods that hooks have become. Those of the runs themselves belong to a Job. */
-async function hooks({ api, namespace }: Scene): Promise<readonly string[]> {
+async function hooks({ api, namespace }: Pick<Scene, 'api' | 'namespace'>): Promise<readonly string[]> {
   const labelSelector = 'postsync.dev/run,!postsync.dev/run-uid';
   const { items } = await api.list('Pod', namespace, { labelSelector });
   return items.map(({ status }) => status?.phase ?? '');
