@@ -4,7 +4,7 @@ export interface TableOptions<T> {
   readonly read: (object: unknown) => T;
   /** The key under which the object is looked up together with its like, such as its namespace. */
   readonly groupOf: (value: T) => string;
-  /** Told after each change; `previous` is absent for a new object, `value` for one that is gone. */
+  /** Told after each change, and after a full list; `previous` is absent for a new object, `value` for one that is gone. */
   readonly onChange: (value: T | undefined, previous: T | undefined) => void;
   readonly onUnreadable: (error: unknown, name: string) => void;
 }
@@ -22,7 +22,10 @@ export interface Table<T> {
    */
   upsert(object: unknown): T | undefined;
   remove(object: unknown): void;
-  /** A full list begins, and is believed whatever the versions; what is not in it is gone when the returned function is called. */
+  /**
+   * A full list begins, and is believed whatever the versions; what is not in it is gone when the returned function is
+   * called. Of the rest, `onChange` is told once more: that is what a resync is for.
+   */
   relist(): () => void;
 }
 
@@ -90,10 +93,14 @@ export function createTable<T>(options: TableOptions<T>): Table<T> {
     remove: (object) => drop(identify(object).key),
     relist() {
       const seen = new Set<string>();
+      const isFirst = rows.size === 0;
       listed = seen;
       return () => {
         listed = undefined;
-        for (const key of rows.keys()) if (!seen.has(key)) drop(key);
+        for (const [key, { value }] of rows) {
+          if (!seen.has(key)) drop(key);
+          else if (!isFirst) options.onChange(value, value);
+        }
       };
     },
   };

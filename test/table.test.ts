@@ -89,7 +89,17 @@ describe('a full list', () => {
     assert.equal(table.size, 2);
     done();
     assert.deepEqual(names(table.values()), ['b']);
-    assert.deepEqual(changes, ['- > 1', '- > 2', '1 > -']);
+    assert.deepEqual(changes, ['- > 1', '- > 2', '1 > -', '2 > 2']);
+  });
+
+  test('has everything looked at once more, but for the first, which is told of anyway', () => {
+    const { table, changes } = aTable();
+    for (const version of ['1', '1', '2']) {
+      const done = table.relist();
+      table.upsert(thing('a', version));
+      done();
+    }
+    assert.deepEqual(changes, ['- > 1', '1 > 1', '1 > 2', '2 > 2']);
   });
 
   test('is believed though its versions went backwards', () => {
