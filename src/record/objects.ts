@@ -77,6 +77,7 @@ export function readRelease(object: unknown): Release {
   const { metadata, spec, status } = parse(HelmRelease, object, 'HelmRelease');
   const { namespace, name, uid, resourceVersion, generation, labels, annotations } = metadata;
   const unawaited = spec.install?.disableWait === true || spec.upgrade?.disableWait === true;
+  const remote = spec.kubeConfig !== undefined;
   const newest = status.history[0];
   return {
     ref: { namespace, name },
@@ -87,7 +88,7 @@ export function readRelease(object: unknown): Release {
     annotations: pick(annotations, isOurs),
     labels,
     suspended: spec.suspend === true,
-    remote: spec.kubeConfig !== undefined,
+    remote,
     unawaited,
     ...(status.storageNamespace !== undefined &&
       status.storageNamespace !== namespace && { storageNamespace: status.storageNamespace }),
@@ -99,7 +100,8 @@ export function readRelease(object: unknown): Release {
       ...condition(status.conditions, 'Stalled'),
     },
     ...(newest && { revision: revisionOf(newest) }),
-    workloads: unawaited ? workloadsIn(status.inventory?.entries ?? []) : [],
+    // Those of another cluster cannot be looked at from here.
+    workloads: unawaited && !remote ? workloadsIn(status.inventory?.entries ?? []) : [],
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Release, Workload } from '../decide/model.ts';
 import type { Projection } from '../decide/result.ts';
+import { isCode } from '../errors.ts';
 import type { Kubernetes } from '../kubernetes.ts';
 
 /**
@@ -22,9 +23,19 @@ export async function notRolledOut(
   workloads: readonly Workload[],
 ): Promise<Workload | undefined> {
   for (const workload of workloads) {
-    if (!isRolledOut((await kubernetes.get(workload)) as Rollout)) return workload;
+    if (!(await isThereAndRolledOut(kubernetes, workload))) return workload;
   }
   return undefined;
+}
+
+/** One that somebody deleted keeps the tests waiting as one that does not come up does, and is said as that is. */
+async function isThereAndRolledOut(kubernetes: Kubernetes, workload: Workload): Promise<boolean> {
+  try {
+    return isRolledOut((await kubernetes.get(workload)) as Rollout);
+  } catch (error) {
+    if (isCode(error, 'API_NOT_FOUND')) return false;
+    throw error;
+  }
 }
 
 interface Rollout {

@@ -95,7 +95,7 @@ describe('a HelmRelease', () => {
     assert.ok(readRelease(aHelmRelease({ metadata: deleted })).deleting);
   });
 
-  test('has the workloads of its inventory only where Helm does not wait', () => {
+  test('has the workloads of its inventory only where Helm does not wait and they are in this cluster', () => {
     const entries = [
       'apps_web_apps_Deployment',
       'apps_db_apps_StatefulSet',
@@ -109,6 +109,8 @@ describe('a HelmRelease', () => {
       { namespace: 'apps', name: 'web', resource: 'deployments' },
       { namespace: 'apps', name: 'db', resource: 'statefulsets' },
     ]);
+    const remote = { ...spec, kubeConfig: { secretRef: { name: 'x' } } };
+    assert.deepEqual(readRelease(aHelmRelease({ status, spec: remote })).workloads, []);
   });
 
   test('of an older Flux, which does not say which action it was, is told by its version', () => {

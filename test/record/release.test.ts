@@ -49,6 +49,13 @@ describe('a workload', () => {
     });
   }
 
+  test('that is not there is not rolled out, and one that cannot be read is not judged', async () => {
+    assert.deepEqual(await notRolledOut(aKubernetes().kubernetes, [web]), web);
+    const down = new PostsyncError('API_UNAVAILABLE', 'down');
+    const { kubernetes } = aKubernetes({ 'get apps/deployments/web': down });
+    await assert.rejects(notRolledOut(kubernetes, [web]), down);
+  });
+
   test('of every node is rolled out when it is new and available on all', async () => {
     const status = {
       observedGeneration: 1,
