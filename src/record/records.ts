@@ -23,8 +23,14 @@ export function createRecords(kubernetes: Kubernetes, { releases, runs, tests }:
       return known(runs.upsert(await written));
     } catch (error) {
       if (isCode(error, 'API_NOT_FOUND')) runs.remove({ metadata: ref });
+      if (isCode(error, 'API_CONFLICT')) await refresh(readLive(runs, 'synctestruns', ref));
       throw error;
     }
+  }
+
+  /** After a conflict, so that the next look need not wait for a watch. What fails here will fail there too. */
+  async function refresh(reading: Promise<unknown>): Promise<void> {
+    await reading.catch(() => undefined);
   }
 
   async function readLive<T>(
@@ -66,13 +72,16 @@ export function createRecords(kubernetes: Kubernetes, { releases, runs, tests }:
     startRun: (run, started) => remember(startRun(kubernetes, run, started), run.ref),
     endRun: (run, outcome, startedAt) => remember(endRun(kubernetes, run, outcome, startedAt), run.ref),
     async removeRun(run) {
-      await removeRun(kubernetes, run);
+      await removeRun(kubernetes, run).catch((error: unknown) => {
+        if (!isCode(error, 'API_NOT_FOUND')) throw error;
+      });
       runs.remove({ metadata: run.ref });
     },
     async writeProjection(release, projection) {
       try {
         releases.upsert(await writeProjection(kubernetes, release, projection));
       } catch (error) {
+        if (isCode(error, 'API_CONFLICT')) await refresh(readLive(releases, 'helmreleases', release.ref));
         if (!isCode(error, 'API_NOT_FOUND')) throw error;
         releases.remove({ metadata: release.ref });
       }

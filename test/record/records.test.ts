@@ -67,6 +67,54 @@ describe('what is written', () => {
   });
 });
 
+describe('what somebody else wrote first', () => {
+  const changed = new PostsyncError('API_CONFLICT', 'changed');
+
+  test('to a run is known after the conflict, though no watch tells of it', async () => {
+    const newer = {
+      metadata: { ...RUN.metadata, resourceVersion: '13' },
+      spec: { ...RUN.spec, abort: true },
+    };
+    const { records, runs } = theRecords({
+      'patch apps/synctestruns/the-run/status': changed,
+      'get apps/synctestruns/the-run': newer,
+    });
+    const run = runs.upsert(RUN);
+    assert.ok(run);
+    await assert.rejects(records.pinRun(run, aRelease(), aRevision()), changed);
+    assert.equal(runs.get('apps/the-run')?.abort, true);
+  });
+
+  test('to a release is known after the conflict, too', async () => {
+    const metadata = { ...RUN.metadata, name: 'podinfo', resourceVersion: '99' };
+    const { records, releases } = theRecords({
+      'patch apps/helmreleases/podinfo': changed,
+      'get apps/helmreleases/podinfo': { metadata },
+    });
+    await assert.rejects(records.writeProjection(aRelease(), { annotations: {}, labels: {} }), changed);
+    assert.equal(releases.get('apps/podinfo')?.resourceVersion, '99');
+  });
+
+  test('is a conflict also when it cannot be read', async () => {
+    const { records } = theRecords({
+      'patch apps/helmreleases/podinfo': changed,
+      'get apps/helmreleases/podinfo': new PostsyncError('API_UNAVAILABLE', 'down'),
+    });
+    await assert.rejects(records.writeProjection(aRelease(), { annotations: {}, labels: {} }), changed);
+  });
+});
+
+describe('a run that is to be removed', () => {
+  test('and is gone already, is forgotten', async () => {
+    const gone = new PostsyncError('API_NOT_FOUND', 'it is gone');
+    const { records, runs } = theRecords({ 'remove apps/synctestruns/the-run': gone });
+    const run = runs.upsert(RUN);
+    assert.ok(run);
+    await records.removeRun(run);
+    assert.equal(runs.size, 0);
+  });
+});
+
 describe('what is read live', () => {
   test('and is not there, is forgotten', async () => {
     const { records, runs } = theRecords({});
