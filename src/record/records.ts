@@ -28,11 +28,6 @@ export function createRecords(kubernetes: Kubernetes, { releases, runs, tests }:
     }
   }
 
-  /** After a conflict, so that the next look need not wait for a watch. What fails here will fail there too. */
-  async function refresh(reading: Promise<unknown>): Promise<void> {
-    await reading.catch(() => undefined);
-  }
-
   async function readLive<T>(
     table: Table<T>,
     resource: 'helmreleases' | 'synctestruns' | 'synctests',
@@ -101,4 +96,9 @@ export function createRecords(kubernetes: Kubernetes, { releases, runs, tests }:
 function known<T>(value: T | undefined): T {
   if (value !== undefined) return value;
   throw new PostsyncError('OBJECT_INVALID', 'the API server answered with an object that cannot be read');
+}
+
+/** After a conflict, so that the next look need not wait for a watch. What fails here will fail there too. */
+async function refresh(reading: Promise<unknown>): Promise<void> {
+  await reading.catch(() => undefined);
 }

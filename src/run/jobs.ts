@@ -29,7 +29,13 @@ export function createJobs(kubernetes: Kubernetes, tables: JobTables, options: J
   const { jobs, pods, complaints } = tables;
   const { settings, logUrlTemplate } = options;
 
-  const jobOf = (run: Run) => jobs.in(releaseKey(run)).find(({ runUid }) => runUid === run.uid);
+  /** By its uid, once that is written down: labels are what anybody can put on a Job of his own. */
+  const jobOf = (run: Run) =>
+    jobs
+      .in(releaseKey(run))
+      .find(({ uid, name, runUid }) =>
+        run.job ? uid === run.job.uid : runUid === run.uid && name === run.ref.name,
+      );
 
   function urlOf(job: JobView, run: Run): string | undefined {
     if (logUrlTemplate === undefined) return undefined;
