@@ -8,6 +8,11 @@ import type { NewRun, ReleaseVerdict, Requests } from '../ports.ts';
 import type { Deps } from './reconcile.ts';
 import { observe } from './world.ts';
 
+type Wish = Pick<NewRun, 'release' | 'revision' | 'test' | 'cause' | 'requestedBy' | 'reason' | 'verdict'>;
+
+/** Numbers that are tried for a run while others take them. */
+const MAX_TRIES = 5;
+
 /** Serves what people ask for over HTTP. Any replica may: it only creates runs, and the active one starts them. */
 export function createRequests(deps: Pick<Deps, 'world' | 'jobs' | 'records' | 'policy' | 'now'>): Requests {
   const { world, jobs, records, policy, now } = deps;
@@ -29,18 +34,28 @@ export function createRequests(deps: Pick<Deps, 'world' | 'jobs' | 'records' | '
   }
 
   /** Creates a run; the same key has the same name, so that asking again changes nothing. */
-  async function create(
-    given: Pick<NewRun, 'release' | 'revision' | 'test' | 'cause' | 'requestedBy' | 'reason' | 'verdict'>,
-    key: string | undefined,
-  ): Promise<string> {
+  async function create(given: Wish, key: string | undefined): Promise<string> {
     const { release, revision, test } = given;
-    const runs = world.runs.in(keyOf(release.ref));
-    const known = runs.filter((run) => isOf(run, test) && run.digest === revision.digest);
-    const attempt = nextAttempt(known);
-    const name = runName({ name: release.ref.name, uid: release.uid }, revision, test, key ?? attempt);
     const request = release.annotations[KEYS.requestedAt] ?? key;
-    await records.createRun({ ...given, name, attempt, request });
-    return name;
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+      const runs = world.runs.in(keyOf(release.ref));
+      const attempt = nextAttempt(runs.filter((run) => isOf(run, test) && run.digest === revision.digest));
+      const name = runName({ name: release.ref.name, uid: release.uid }, revision, test, key ?? attempt);
+      const run = await records.createRun({ ...given, name, attempt, request });
+      const isMeant = run.cause === given.cause && run.override?.verdict === given.verdict;
+      if (isMeant && (key !== undefined || !run.outcome)) return name;
+      if (key !== undefined) {
+        throw new PostsyncError(
+          'API_CONFLICT',
+          'this Idempotency-Key stands for another request: send a new one',
+        );
+      }
+      // The number was taken by a run that this replica had not seen: it has now.
+    }
+    throw new PostsyncError(
+      'API_CONFLICT',
+      `the runs of ${keyOf(release.ref)} change all the time: ask again`,
+    );
   }
 
   return {

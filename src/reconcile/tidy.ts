@@ -7,7 +7,12 @@ import type { Deps } from './reconcile.ts';
  * A run has no finalizer: its Job may outlive it, in another namespace too.
  */
 export async function tidy(deps: Deps, ref: Ref): Promise<void> {
-  for (const job of deps.jobs.of(ref)) await tidyJob(deps, ref, job);
+  const failures: unknown[] = [];
+  for (const job of deps.jobs.of(ref)) {
+    // One that cannot be told of must not keep the others running.
+    await tidyJob(deps, ref, job).catch((error: unknown) => failures.push(error));
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 async function tidyJob(deps: Deps, ref: Ref, job: KnownJob): Promise<void> {

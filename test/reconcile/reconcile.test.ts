@@ -220,6 +220,18 @@ describe('a failure', () => {
     assert.equal(world.jobs()[0]?.isStopping, true);
   });
 
+  test('to tidy up after one Job does not keep the others from being stopped', async () => {
+    const world = aWorld({ tests: [aTest('smoke'), aTest('e2e')] });
+    await world.look();
+    world.failures.set('tell verdict', new PostsyncError('API_FORBIDDEN', 'quota of events'));
+    world.putRelease({ revision: aRevision({ digest: 'sha256:eight', version: 8 }) });
+    await assert.rejects(world.look(), { code: 'API_FORBIDDEN' });
+    assert.deepEqual(
+      world.jobs().map(({ isStopping }) => isStopping),
+      [true, true, false, false],
+    );
+  });
+
   test('by a conflict is passed on, for another look', async () => {
     const world = aWorld();
     world.failures.set('write result', new PostsyncError('API_CONFLICT', 'changed'));

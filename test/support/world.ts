@@ -238,6 +238,7 @@ export function aWorld(options: WorldOptions = {}) {
   let process = deps();
 
   return {
+    deps,
     writes,
     failures,
     /** What happens in the cluster just before a write. */
