@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before, describe } from 'node:test';
 import { need } from './support/env.ts';
 import { assertOneJobPerDigest, startedFor } from './support/expect.ts';
-import { install, SYSTEM_NAMESPACE } from './support/install.ts';
+import { install, kubectl, SYSTEM_NAMESPACE } from './support/install.ts';
 import { conditionOf } from './support/objects.ts';
 import { type Scene, shell, sleeping } from './support/scene.ts';
+import { deployedLog } from './support/state.ts';
 import { aWorld, scenario } from './support/world.ts';
 
 const IMAGE = process.env['E2E_IMAGE'];
@@ -13,10 +15,19 @@ describe('postsync as manifests/ deploy it', { concurrency: 2 }, () => {
   const world = aWorld({ name: 'deployed', started: false });
 
   before(async () => {
-    if (IMAGE) await install(IMAGE, { replicas: 1 });
+    if (!IMAGE) return;
+    const metadata = { name: 'postsync-flux', namespace: SYSTEM_NAMESPACE };
+    await world.api.apply({
+      kind: 'Secret',
+      metadata,
+      stringData: { token: randomBytes(16).toString('hex') },
+    });
+    await install(IMAGE, { replicas: 2, components: ['flux-alert'] });
   });
   after(async () => {
     await install(IMAGE, { replicas: 0 });
+    const told = ['alert/postsync', 'provider/postsync', 'secret/postsync-flux'];
+    await kubectl('delete', '--namespace', SYSTEM_NAMESPACE, '--ignore-not-found', ...told);
   });
 
   scenario(
@@ -65,6 +76,41 @@ describe('postsync as manifests/ deploy it', { concurrency: 2 }, () => {
       assert.equal(labels?.['postsync.dev/result'], 'passed');
     },
   );
+
+  scenario(world, 'what Flux tells by its Provider and Alert is accepted', async (scene, t) => {
+    if (!need(t, 'E2E_IMAGE')) return;
+    const { api, namespace } = scene;
+    await isAvailable(scene);
+    const eventSources = [{ kind: 'HelmRelease', name: '*', namespace }];
+    await api.patch('Alert', [SYSTEM_NAMESPACE, 'postsync'], { spec: { eventSources } });
+    await scene.release('app');
+
+    const line = await scene.until('the event is in the log', async () => {
+      const lines = await deployedLog(api, namespace);
+      return lines.find((line) => line.includes('"InstallSucceeded"'));
+    });
+    assert.match(line, /"accepted":true/);
+  });
+
+  scenario(world, 'a standby takes over when the active one is killed during a run', async (scene, t) => {
+    if (!need(t, 'E2E_IMAGE')) return;
+    await isAvailable(scene);
+    await scene.syncTest('t', { releases: {}, job: shell(sleeping(4)) });
+    await scene.release('app', { values: { message: '1' } });
+    await scene.running('app', 't');
+    const holder = (await lease(scene)) ?? assert.fail('nobody holds the Lease');
+    const pod = `/api/v1/namespaces/${SYSTEM_NAMESPACE}/pods/${holder}`;
+    await scene.api.call('DELETE', pod, { gracePeriodSeconds: 0 });
+
+    const first = await scene.verdict('app');
+    await scene.upgrade('app', { values: { message: '2' } });
+    const second = await scene.verdict('app');
+
+    assert.notEqual(await lease(scene), holder);
+    assert.deepEqual([first.result, second.result], ['passed', 'passed']);
+    assert.equal(scene.jobs('app').length, 2);
+    assertOneJobPerDigest(scene, 'app');
+  });
 });
 
 function isAvailable(scene: Scene): Promise<true> {
@@ -75,6 +121,13 @@ function isAvailable(scene: Scene): Promise<true> {
       scene.view.pods(SYSTEM_NAMESPACE).some(isReady)
     );
   });
+}
+
+/** The Pod that is the active one. */
+async function lease({ api }: Scene): Promise<string | undefined> {
+  const path = `/apis/coordination.k8s.io/v1/namespaces/${SYSTEM_NAMESPACE}/leases/postsync`;
+  const { spec } = (await api.call('GET', path)) as { spec: { holderIdentity?: string } };
+  return spec.holderIdentity;
 }
 
 function isReady(pod: {

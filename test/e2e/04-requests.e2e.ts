@@ -188,7 +188,7 @@ describe('whatever people ask for', { concurrency: 5 }, () => {
         const found = toldBy(view.release(namespace, 'app'));
         return found?.line('t')?.includes('image') && found;
       });
-      assert.match(told.result, /^(pending|inconclusive)$/);
+      assert.equal(told.result, 'inconclusive');
       assert.equal(scene.jobs('app').length, 0);
 
       await scene.syncTest('t', { releases: {}, job: shell('exit 0') });

@@ -37,8 +37,8 @@ describe('postsync recovers by itself', () => {
         const given = need(t, 'E2E_FAULTS_COMMAND');
         if (!given) return;
         const fault = (what: string) => command(given.E2E_FAULTS_COMMAND, what);
-        await scene.syncTest('quick', { releases: {}, job: shell('exit 0') });
-        await scene.syncTest('slow', { releases: {}, job: shell(sleeping(15)) });
+        await scene.syncTest('quick', { releases: {}, job: shell('exit 0'), timeout: '5m' });
+        await scene.syncTest('slow', { releases: {}, job: shell(sleeping(15)), timeout: '5m' });
         await scene.release('app', { values: { message: '1' } });
         const { spec } = await scene.running('app', 'slow');
 

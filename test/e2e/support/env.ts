@@ -11,7 +11,7 @@ const VARIABLES = {
   E2E_PUBLISH_COMMAND: 'a command that publishes a folder as a git repository',
   /** Where source-controller finds a repository, with `NAME` in it. */
   E2E_GIT_URL_TEMPLATE: 'the URL of a published git repository, with NAME for its name',
-  /** `CMD stop-apiserver|start-apiserver|restart-apiserver|pause-etcd|resume-etcd`. */
+  /** `CMD pause-apiserver|resume-apiserver|restart-apiserver|pause-etcd|resume-etcd`. */
   E2E_FAULTS_COMMAND: 'a command that stops and starts the control plane',
 } as const;
 

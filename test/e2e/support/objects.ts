@@ -136,6 +136,7 @@ export const KINDS = {
   HelmChart: '/apis/source.toolkit.fluxcd.io/v1 helmcharts',
   GitRepository: '/apis/source.toolkit.fluxcd.io/v1 gitrepositories',
   Kustomization: '/apis/kustomize.toolkit.fluxcd.io/v1 kustomizations',
+  Alert: '/apis/notification.toolkit.fluxcd.io/v1beta3 alerts',
   SyncTest: '/apis/postsync.dev/v1alpha1 synctests',
   SyncTestRun: '/apis/postsync.dev/v1alpha1 synctestruns',
 } as const;
