@@ -35,3 +35,28 @@ export const Label = z
   .string()
   .max(63)
   .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'use lower-case letters, digits and dashes');
+
+const Texts = z.record(z.string(), z.string());
+const Quantities = z.record(z.string(), z.union([z.string(), z.number().transform(String)]));
+
+/** What every Job of a test gets. The API server judges the rest of it; a wrong shape would only be seen in a look. */
+export const JobDefaults = z
+  .strictObject({
+    labels: Texts,
+    annotations: Texts,
+    nodeSelector: Texts,
+    tolerations: z.array(
+      z.strictObject({
+        key: z.string().exactOptional(),
+        operator: z.enum(['Exists', 'Equal']).exactOptional(),
+        value: z.string().exactOptional(),
+        effect: z.enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute']).exactOptional(),
+        tolerationSeconds: z.number().exactOptional(),
+      }),
+    ),
+    resources: z.strictObject({ requests: Quantities.exactOptional(), limits: Quantities.exactOptional() }),
+    imagePullSecrets: z.array(z.strictObject({ name: z.string() })),
+    registry: z.string(),
+    priorityClassName: z.string(),
+  })
+  .partial();

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
-import { CommaSeparated, Count, Duration, Label, PositiveDuration } from './config-values.ts';
+import { CommaSeparated, Count, Duration, JobDefaults, Label, PositiveDuration } from './config-values.ts';
 import { PostsyncError } from './errors.ts';
 import { argumentsOf, flagOf, nameOf, nearest, variableOf } from './flags.ts';
 import { LOG_URL_VARIABLES, unknownLogUrlVariables } from './log-url.ts';
@@ -95,9 +95,10 @@ function schema({ read, hostname }: Outside) {
       jobDefaultsFile: z
         .string()
         .transform((path, ctx) => yamlOf(path, contentOf(path, ctx), ctx))
+        .pipe(JobDefaults)
         .optional()
         .describe(
-          'YAML or JSON file with what every Job of a test gets: labels, annotations, tolerations, nodeSelector, resources, imagePullSecrets, registry.',
+          'YAML or JSON file with what every Job of a test gets: labels, annotations, tolerations, nodeSelector, resources, imagePullSecrets, registry, priorityClassName.',
         ),
       logUrlTemplate: z
         .string()

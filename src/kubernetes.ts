@@ -99,6 +99,7 @@ export function connect(
         new Agent({
           connections,
           bodyTimeout: idleMs,
+          headersTimeout: idleMs,
           connect: {
             keepAlive: true,
             keepAliveInitialDelay: 30_000,

@@ -101,14 +101,23 @@ export interface TestFinding {
   readonly generation: number;
   /** Why it can never work, with the server's own words where it was asked. */
   readonly invalid?: { readonly reason: 'InvalidSpec' | 'JobRefused'; readonly message: string };
+  /** What keeps its Job from being created now, in the server's own words, and may mend itself. */
+  readonly obstacle?: string;
   /** Whether any release asks for it. */
   readonly matches: boolean;
+}
+
+/** The API server would not take a Job. */
+export interface Refused {
+  readonly words: string;
+  /** Whether it never will, as long as the test is as it is. */
+  readonly isFinal: boolean;
 }
 
 /** What the loop over SyncTests needs. */
 export interface TestChecks {
   /** Asks the API server whether it would take the test's Job. @returns its words when it would not */
-  dryRun(syncTest: SyncTest): Promise<string | undefined>;
+  dryRun(syncTest: SyncTest): Promise<Refused | undefined>;
   writeFinding(ref: Ref, finding: TestFinding): Promise<void>;
 }
 

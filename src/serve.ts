@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Config } from './config.ts';
+import { createHeard } from './heard.ts';
 import { loadKubeConfig } from './kube-config.ts';
 import { connect } from './kubernetes.ts';
 import { createLease } from './lease.ts';
@@ -16,9 +17,13 @@ import { wire } from './wire.ts';
 /** Runs the service until it is told to stop. */
 export async function serve(config: Config, log: Logger, stopping: AbortSignal): Promise<'clean' | 'forced'> {
   const metrics = createMetrics({ cluster: config.clusterName, version: VERSION });
+  const heard = createHeard(() => new Date());
   const kubernetes = connect(loadKubeConfig(), {
     timeoutMs: config.apiServerTimeoutMs,
-    onCall: (...call) => metrics.apiCall(...call),
+    onCall(verb, resource, status, seconds) {
+      metrics.apiCall(verb, resource, status, seconds);
+      heard.call(status, seconds);
+    },
   });
   const { namespace, leaseName: name, identity, resyncIntervalMs: resyncMs, testsNamespace } = config;
   const lease = createLease(kubernetes, { namespace, name, identity, log });
@@ -29,6 +34,7 @@ export async function serve(config: Config, log: Logger, stopping: AbortSignal):
     kubernetes,
     log,
     metrics,
+    heard,
     isActive,
   });
 
@@ -60,6 +66,8 @@ export async function serve(config: Config, log: Logger, stopping: AbortSignal):
     queue.start();
     if (!signal.aborted) await once(signal, 'abort');
     await queue.stop();
+    // Another replica says what stands from now on.
+    for (const { ref } of tables.releases.values()) metrics.releaseResult(ref, undefined);
   };
   const leading = config.leaderElection ? lease.run(stopping, lead) : lead(stopping);
   await Promise.race([leading, aborted]);

@@ -1,6 +1,7 @@
 import type { Config } from './config.ts';
 import { keyOf, type Policy, type Ref, type Release, type Run } from './decide/model.ts';
 import { isCode, PostsyncError } from './errors.ts';
+import type { Heard } from './heard.ts';
 import type { Kubernetes } from './kubernetes.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -26,6 +27,7 @@ export interface WireOptions {
   readonly kubernetes: Kubernetes;
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly heard: Pick<Heard, 'since'>;
   /** Whether this replica may create things. */
   readonly isActive: () => boolean;
 }
@@ -40,7 +42,7 @@ export interface Wired {
 }
 
 /** Joins the folders: what is seen goes into tables, a change of a table into the queue, and a look acts on both. */
-export function wire({ config, image, kubernetes, log, metrics, isActive }: WireOptions): Wired {
+export function wire({ config, image, kubernetes, log, metrics, heard, isActive }: WireOptions): Wired {
   const policy: Policy = {
     retryBackoffMs: config.retryBackoffMs,
     ...(config.testsNamespace !== undefined && { testsNamespace: config.testsNamespace }),
@@ -76,7 +78,7 @@ export function wire({ config, image, kubernetes, log, metrics, isActive }: Wire
     records,
     jobs,
     admission,
-    policy,
+    policy: () => ({ ...policy, ...(heard.since() && { heardSince: heard.since() as Date }) }),
     log,
     now: () => new Date(),
     assertActive() {

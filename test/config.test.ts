@@ -113,6 +113,14 @@ describe('the configuration', () => {
 });
 
 describe('a mistake in the configuration', () => {
+  test('is seen in the file with the defaults of Jobs, too', () => {
+    const wrong = { read: () => Buffer.from('tolerations: {}\nlables: {team: web}'), hostname: () => 'here' };
+    assert.throws(() => parseConfig(['--job-defaults-file=/jobs.yaml'], {}, wrong), {
+      code: 'CONFIG_INVALID',
+      message: /expected array[^]*lables/,
+    });
+  });
+
   test('is said together with all the others, where it was made', () => {
     const said = refused(['--prot', '--max-runs=many', 'extra', '--identity'], {
       POSTSYNC_PORT: '70000',

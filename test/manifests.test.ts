@@ -229,8 +229,8 @@ describe('the component flux-alert', () => {
     const patch = spec.template.spec;
     assert.equal(patch.volumes?.[0]?.secret.secretName, provider.secretRef.name);
     const [folder] = patch.containers[0].volumeMounts ?? [];
-    const text = JSON.stringify(kustomizations());
-    assert.ok(text.includes(`POSTSYNC_FLUX_HMAC_KEY_FILES, value: ${folder?.mountPath}/token`));
+    const variable = { name: 'POSTSYNC_FLUX_HMAC_KEY_FILES', value: `${folder?.mountPath}/token` };
+    assert.deepEqual(patch.containers[0].env, [variable]);
   });
 
   test('lets the events through that the service looks at', () => {

@@ -1,11 +1,14 @@
 import { act, type Look, later, type Step, wait } from './actions.ts';
 import { KEYS } from './keys.ts';
-import type { JobState, Outcome, Release, Run, Test, Verdict } from './model.ts';
+import type { JobState, Outcome, Policy, Release, Run, Test, Verdict } from './model.ts';
 import { isMoving } from './rest.ts';
 import { isOf } from './standing.ts';
 
 /** Pull and configuration errors rarely mend themselves, but a Secret may come a moment after its user. */
 const FATAL_AFTER_MS = 30_000;
+
+/** Nodes tell late of what happened while the API server did not answer: a kubelet syncs the state of its Pods every 10 s. */
+const NODES_TELL_MS = 30_000;
 
 /** What an unfinished run needs now. */
 export function follow(run: Run, look: Look): Step {
@@ -87,7 +90,7 @@ function mayEnd(job: JobState, test: Test | undefined): boolean {
 function followJob(run: Run, job: JobState, look: Look): Step {
   const { release, now } = look;
   if (job.phase === 'ended') return conclude(run, job.outcome, release, now);
-  const { deadline, outcome } = deadlineOf(job, now);
+  const { deadline, outcome } = deadlineOf(job, look);
   if (now >= deadline) return conclude(run, outcome, release, now);
   const test = look.testOf(run);
   if (!run.job && test && !isSuperseded(run, release)) {
@@ -101,13 +104,13 @@ function followJob(run: Run, job: JobState, look: Look): Step {
 /** When time is up for a Job that goes on, and what that will mean. */
 function deadlineOf(
   job: Exclude<JobState, { phase: 'ended' }>,
-  now: Date,
+  { now, policy }: Look,
 ): { deadline: Date; outcome: Outcome } {
   const { since, limits } = job;
   if (job.phase === 'running') {
     const message = `it ran for longer than its timeout of ${seconds(limits.timeoutMs)}`;
     return {
-      deadline: later(since, limits.timeoutMs),
+      deadline: latest(later(since, limits.timeoutMs), toldSince(policy)),
       outcome: { verdict: 'failed', reason: 'TimedOut', message, finishedAt: now },
     };
   }
@@ -137,6 +140,15 @@ function superseded({ revision }: Release, now: Date): Outcome {
 
 function overridden({ verdict, reason }: { verdict: Verdict; reason: string }, now: Date): Outcome {
   return { verdict, reason: 'Overridden', message: reason, finishedAt: now };
+}
+
+/** From when on what is known of Pods is what they do. */
+function toldSince({ heardSince }: Policy): Date {
+  return heardSince ? later(heardSince, NODES_TELL_MS) : new Date(0);
+}
+
+function latest(a: Date, b: Date): Date {
+  return a > b ? a : b;
 }
 
 function seconds(ms: number): string {

@@ -230,4 +230,6 @@ export interface Policy {
   readonly testsNamespace?: string;
   /** Wait before the first retry; it doubles with each further one, up to ten times. */
   readonly retryBackoffMs: number;
+  /** Since when the API server has answered without a pause. Before that, what Pods did may not have been told yet. */
+  readonly heardSince?: Date;
 }

@@ -24,6 +24,8 @@ export interface FluxOptions {
 /** As much as notification-controller itself takes. Messages carry the log of a failed Helm action. */
 const MAX_BODY_BYTES = 3 * 1024 * 1024;
 
+const NOTHING = Buffer.alloc(0);
+
 /** What becomes of a request; `event` is what is logged of it. */
 interface Reply {
   readonly status: number;
@@ -73,11 +75,13 @@ export function fluxRoute(options: FluxOptions): RequestHandler {
       const headers = { 'retry-after': RETRY_AFTER_SECONDS, connection: 'close' };
       return answer(res, 503, { accepted: false, because }, headers);
     }
-    const body = await readBody(req, MAX_BODY_BYTES);
     const { headers } = req;
-    const signature = headers['x-signature'];
+    const signature = typeof headers['x-signature'] === 'string' ? headers['x-signature'] : undefined;
     const bearer = bearerOf(headers.authorization);
-    const reply = judge(body, typeof signature === 'string' ? signature : undefined, bearer);
+    // Who shows nothing at all need not be listened to.
+    const isAnonymous = signature === undefined && bearer === undefined;
+    const body = isAnonymous ? NOTHING : await readBody(req, MAX_BODY_BYTES);
+    const reply = judge(body, signature, bearer);
     const { status, counted, because, event } = reply;
     const accepted = counted === 'accepted';
     metrics.event(counted);

@@ -1,46 +1,61 @@
 import { keyOf, type Policy, type Ref, type Test } from '../decide/model.ts';
 import { asksFor } from '../decide/select.ts';
-import type { TestChecks, TestFinding } from '../ports.ts';
+import type { Refused, TestChecks, TestFinding } from '../ports.ts';
 import type { SyncTest } from '../synctest.ts';
 import type { World } from './world.ts';
+
+/** Where something keeps a test's Job out that may mend itself, such as a full quota. */
+const ASK_AGAIN_MS = 60_000;
 
 /** Checks a SyncTest whenever it changed, and says in its conditions what its author should know. */
 export function createTestCheck(world: World, checks: TestChecks, policy: Policy) {
   /** The server's words about a test as it was written. It is asked once for each. */
-  const answers = new Map<string, { readonly of: string; readonly words: string | undefined }>();
+  const answers = new Map<string, { readonly of: string; readonly refused: Refused | undefined }>();
 
   /** What this process has written, so that a check which finds nothing new costs no call. */
   const written = new Map<string, string>();
 
-  async function askServer(key: string, syncTest: SyncTest): Promise<string | undefined> {
+  async function askServer(key: string, syncTest: SyncTest): Promise<Refused | undefined> {
     const { generation, createdAt } = syncTest.test;
     const of = `${generation} of ${createdAt.toISOString()}`;
     const known = answers.get(key);
-    if (known?.of === of) return known.words;
-    const words = await checks.dryRun(syncTest);
-    answers.set(key, { of, words });
-    return words;
+    if (known?.of === of) return known.refused;
+    const refused = await checks.dryRun(syncTest);
+    if (!refused || refused.isFinal) answers.set(key, { of, refused });
+    return refused;
   }
 
-  return async function checkTest(ref: Ref): Promise<undefined> {
+  return async function checkTest(ref: Ref): Promise<Date | undefined> {
     const key = keyOf(ref);
     const syncTest = world.tests.get(key);
     if (!syncTest) {
       answers.delete(key);
       written.delete(key);
-      return;
+      return undefined;
     }
     const { test } = syncTest;
-    const invalid = await problemOf(syncTest, () => askServer(key, syncTest));
+    const problem = test.invalid === undefined ? await askServer(key, syncTest) : undefined;
     const finding = {
       generation: test.generation,
       matches: hasReleases(world, test, policy),
-      ...(invalid && { invalid }),
+      ...whatIsWrong(test, problem),
     };
-    if (written.get(key) === JSON.stringify(finding)) return;
-    await checks.writeFinding(ref, finding);
-    written.set(key, JSON.stringify(finding));
+    if (written.get(key) !== JSON.stringify(finding)) {
+      await checks.writeFinding(ref, finding);
+      written.set(key, JSON.stringify(finding));
+    }
+    return problem && !problem.isFinal ? new Date(Date.now() + ASK_AGAIN_MS) : undefined;
   };
+}
+
+function whatIsWrong(
+  { invalid }: Test,
+  refused: Refused | undefined,
+): Pick<TestFinding, 'invalid' | 'obstacle'> {
+  if (invalid !== undefined) return { invalid: { reason: 'InvalidSpec', message: invalid } };
+  if (!refused) return {};
+  const { words, isFinal } = refused;
+  return isFinal ? { invalid: { reason: 'JobRefused', message: words } } : { obstacle: words };
 }
 
 function hasReleases({ releases, namespaces }: World, test: Test, policy: Policy): boolean {
@@ -49,13 +64,4 @@ function hasReleases({ releases, namespaces }: World, test: Test, policy: Policy
   const labelsOf = (namespace: string) => namespaces.get(namespace)?.labels;
   for (const release of candidates) if (asksFor(release, test, labelsOf, policy)) return true;
   return false;
-}
-
-async function problemOf(
-  { test }: SyncTest,
-  ask: () => Promise<string | undefined>,
-): Promise<TestFinding['invalid'] | undefined> {
-  if (test.invalid !== undefined) return { reason: 'InvalidSpec', message: test.invalid };
-  const words = await ask();
-  return words === undefined ? undefined : { reason: 'JobRefused', message: words };
 }

@@ -16,7 +16,7 @@ export interface Deps {
   readonly records: Records;
   readonly jobs: Jobs;
   readonly admission: Admission;
-  readonly policy: Policy;
+  readonly policy: () => Policy;
   readonly log: Logger;
   readonly now: () => Date;
   /** Throws unless this replica may create things now. */
@@ -49,15 +49,15 @@ export async function reconcile(deps: Deps, ref: Ref): Promise<Date | undefined>
 }
 
 async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Date | undefined; failure?: unknown }> {
-  const { world, jobs, admission, policy, now, log } = deps;
+  const { world, jobs, admission, now, log } = deps;
   const heldBack = new Map<string, Date | undefined>();
   /** Runs whose end was known before the release was read. */
   const readFor = new Set<string>();
   let freshUntil = 0;
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
-    const observed = observe(world, jobs, ref, { policy, now: now() });
+    const observed = observe(world, jobs, ref, { policy: deps.policy(), now: now() });
     if (!observed) return endOrphans(deps, ref);
-    const planned = plan(observed, policy, now());
+    const planned = plan(observed, deps.policy(), now());
     const actions = planned.actions.filter(
       ({ ...action }) => !('run' in action) || !heldBack.has(keyOf(action.run.ref)),
     );
@@ -147,7 +147,8 @@ async function performAll(
 
 /** The keys on the HelmRelease, patched when they differ from what the runs say. */
 async function writeResult(deps: Deps, ref: Ref): Promise<void> {
-  const { world, records, jobs, policy, now, log, onResult } = deps;
+  const { world, records, jobs, now, log, onResult } = deps;
+  const policy = deps.policy();
   const observed = observe(world, jobs, ref, { policy, now: now() });
   if (!observed) return onResult(ref, undefined);
   if (observed.release.deleting) return;

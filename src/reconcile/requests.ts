@@ -15,13 +15,13 @@ const MAX_TRIES = 5;
 
 /** Serves what people ask for over HTTP. Any replica may: it only creates runs, and the active one starts them. */
 export function createRequests(deps: Pick<Deps, 'world' | 'jobs' | 'records' | 'policy' | 'now'>): Requests {
-  const { world, jobs, records, policy, now } = deps;
+  const { world, jobs, records, now } = deps;
 
   /** The deployed revision and the tests that are meant. */
   async function prepare(ref: Ref, tests: readonly string[] | undefined) {
     const release = await records.readRelease(ref);
     if (!release) throw new PostsyncError('RELEASE_NOT_FOUND', `there is no HelmRelease ${keyOf(ref)}`);
-    const observed = observe(world, jobs, ref, { policy, now: now() });
+    const observed = observe(world, jobs, ref, { policy: deps.policy(), now: now() });
     const wanted = observed?.selection.wanted.map(({ test }) => test) ?? [];
     const meant = tests ? tests.map((name) => named(name, wanted, release)) : wanted;
     if (meant.length === 0) {

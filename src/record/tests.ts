@@ -61,7 +61,7 @@ export async function writeFinding(kubernetes: Kubernetes, ref: Ref, finding: Te
   return kubernetes.patch({ ...target, subresource: 'status' }, { status: written });
 }
 
-function conditionsOf({ invalid, matches }: TestFinding): readonly Condition[] {
+function conditionsOf({ invalid, obstacle, matches }: TestFinding): readonly Condition[] {
   const selects: Condition = matches
     ? {
         type: 'ReleasesSelected',
@@ -75,11 +75,13 @@ function conditionsOf({ invalid, matches }: TestFinding): readonly Condition[] {
         reason: 'NoneSelected',
         message: 'no release is selected or names it',
       };
+  const admitted: Condition[] =
+    obstacle === undefined
+      ? []
+      : [{ type: 'JobAdmitted', status: 'False', reason: 'RefusedNow', message: obstacle }];
   if (invalid === undefined) {
-    return [
-      { type: 'Ready', status: 'True', reason: 'Checked', message: 'its Job would be accepted' },
-      selects,
-    ];
+    const message = obstacle === undefined ? 'its Job would be accepted' : 'its spec can work';
+    return [{ type: 'Ready', status: 'True', reason: 'Checked', message }, ...admitted, selects];
   }
   const { reason, message } = invalid;
   return [

@@ -2,6 +2,7 @@ import type { V1Job } from '@kubernetes/client-node';
 import { type JobRef, keyOf, type Ref } from '../decide/model.ts';
 import { isCode, PostsyncError } from '../errors.ts';
 import type { Kubernetes, Target } from '../kubernetes.ts';
+import type { Refused } from '../ports.ts';
 import { isSameSpec } from './same-spec.ts';
 
 /** Seconds that a finished Job stays, for those who want to read its log. */
@@ -56,10 +57,10 @@ export async function sealJob(
 /**
  * Asks the API server whether it would take a Job.
  *
- * @returns why not, in the server's own words; `undefined` when it would
+ * @returns why not, in the server's own words, and whether it never will; `undefined` when it would
  * @throws {PostsyncError} `API_UNAVAILABLE` when it did not answer
  */
-export async function dryRun(kubernetes: Kubernetes, job: V1Job): Promise<string | undefined> {
+export async function dryRun(kubernetes: Kubernetes, job: V1Job): Promise<Refused | undefined> {
   const target: Target = { resource: 'jobs', namespace: targetOf(job).namespace };
   try {
     await kubernetes.create(target, job, { dryRun: 'All', fieldValidation: 'Strict' });
@@ -67,7 +68,11 @@ export async function dryRun(kubernetes: Kubernetes, job: V1Job): Promise<string
   } catch (error) {
     if (isCode(error, 'API_EXISTS')) return undefined;
     if (!isCode(error, 'API_REJECTED', 'API_FORBIDDEN', 'API_NOT_FOUND')) throw error;
-    return error.message.replace(/^cannot create \S+: /, '');
+    // A quota, a webhook or a namespace may be another one tomorrow; the Job itself will not.
+    return {
+      words: error.message.replace(/^cannot create \S+: /, ''),
+      isFinal: error.code === 'API_REJECTED',
+    };
   }
 }
 

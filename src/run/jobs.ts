@@ -78,11 +78,10 @@ export function createJobs(kubernetes: Kubernetes, tables: JobTables, options: J
       return job && jobStateOf(job, pods.in(job.uid), complaints.in(job.uid), now);
     },
     async start(run: Run, syncTest, release: Release, now) {
-      const known = jobOf(run);
-      const outcome = known ? undefined : recordedOutcome(run, syncTest, release, now);
+      const outcome = jobOf(run) ? undefined : recordedOutcome(run, syncTest, release, now);
       if (outcome) return { outcome };
-      const job =
-        known ?? jobs.upsert(await createJob(kubernetes, jobFor({ run, syncTest, release, settings })));
+      // Also where one is known: that it has the run's labels does not say that it is the one we would have written.
+      const job = jobs.upsert(await createJob(kubernetes, jobFor({ run, syncTest, release, settings })));
       if (!job) throw new PostsyncError('OBJECT_INVALID', `the Job ${run.ref.name} cannot be read`);
       return { job, url: urlOf(job, run) };
     },

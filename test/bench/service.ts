@@ -28,7 +28,15 @@ export async function startService(client: Kubernetes, options: ServiceOptions):
   // What is logged is made and thrown away: a pipe's reader is not part of what is measured.
   const log = createLog(config.logLevel, { write: () => undefined });
   const metrics = createMetrics({ cluster: '', version: '0' });
-  const wired = wire({ config, image: 'postsync', kubernetes, log, metrics, isActive: () => true });
+  const wired = wire({
+    config,
+    image: 'postsync',
+    kubernetes,
+    log,
+    metrics,
+    heard: { since: () => undefined },
+    isActive: () => true,
+  });
   const following = new AbortController();
   await followAll(kubernetes, wired.tables, {
     signal: following.signal,

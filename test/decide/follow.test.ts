@@ -59,6 +59,14 @@ describe('a run that was created', () => {
 });
 
 describe('a run with a Job', () => {
+  test('is not out of time before nodes could tell what happened while the API server did not answer', () => {
+    const scene = observed(withJob(running()));
+    const types = (at: Date, heardSince: Date) =>
+      plan(scene, { ...POLICY, heardSince }, at).actions.map(({ type }) => type);
+    assert.deepEqual(types(after(600), after(590)), []);
+    assert.deepEqual(types(after(620), after(590)), ['finish']);
+  });
+
   test('goes on until its timeout, whatever suspends or changes its test', () => {
     const suspended = aRelease({ annotations: { 'postsync.dev/suspend': 'true' } });
     const other = [aTest('smoke', { suspended: true, generation: 2 })];

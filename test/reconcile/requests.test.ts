@@ -28,7 +28,7 @@ function theRequests() {
     world: { ...tables, runs },
     jobs,
     records: { ...records, createRun },
-    policy: POLICY,
+    policy: () => POLICY,
     now: () => NOON,
   });
   return { requests, server, forget: () => seen.clear() };

@@ -35,6 +35,11 @@ function texts(status: Status | undefined): readonly string[] {
 const INVALID = { reason: 'JobRefused', message: 'unknown field "spec.imagee"' } as const;
 
 describe('what is found out about a SyncTest', () => {
+  test('is Ready, and says beside it what keeps its Job out and may mend itself', async () => {
+    const status = await found({ generation: 2, matches: true, obstacle: 'exceeded quota: few' });
+    assert.deepEqual(texts(status), ['Ready True', 'JobAdmitted False', 'ReleasesSelected True']);
+  });
+
   test('is Ready where its Job would be taken, also where no release is selected', async () => {
     assert.deepEqual(texts(await found({ generation: 2, matches: true })), [
       'Ready True',

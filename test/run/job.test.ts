@@ -98,13 +98,18 @@ test('a Job goes an hour after its end, or when the test says, but never within 
   );
 });
 
-test('a dry run is strict, changes nothing, and answers with the words of the server', async () => {
+test('a dry run is strict, changes nothing, and answers with the words of the server and whether they are its last', async () => {
   const { kubernetes, calls } = server();
   assert.equal(await dryRun(kubernetes, job), undefined);
   assert.deepEqual(calls[0]?.query, { dryRun: 'All', fieldValidation: 'Strict' });
   const words = 'Job in version "v1" cannot be handled: strict decoding error: unknown field "spec.foo"';
   const refuses: [ErrorCode, string] = ['API_REJECTED', `cannot create jobs/apps: ${words}`];
-  assert.equal(await dryRun(server({ refuses }).kubernetes, job), words);
+  assert.deepEqual(await dryRun(server({ refuses }).kubernetes, job), { words, isFinal: true });
+  const quota: [ErrorCode, string] = ['API_FORBIDDEN', 'cannot create jobs/apps: exceeded quota: few'];
+  assert.deepEqual(await dryRun(server({ refuses: quota }).kubernetes, job), {
+    words: 'exceeded quota: few',
+    isFinal: false,
+  });
 });
 
 test('a dry run without an answer says nothing about the Job', async () => {

@@ -228,7 +228,7 @@ export function aWorld(options: WorldOptions = {}) {
     records,
     jobs: runner,
     admission: createAdmission({ maxRuns, now: () => now, onRoom: ({ name }) => told.push(name) }),
-    policy: POLICY,
+    policy: () => POLICY,
     log: { info: () => undefined, error: (_: object, message: string) => told.push(message) } as never,
     now: () => now,
     assertActive: () => undefined,

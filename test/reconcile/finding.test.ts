@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Refused, TestFinding } from '../../src/ports.ts';
+import { createTestCheck } from '../../src/reconcile/finding.ts';
+import { readSyncTest, type SyncTest } from '../../src/synctest.ts';
+import { createTable } from '../../src/table.ts';
+
+const REF = { namespace: 'apps', name: 'smoke' };
+const QUIET = { onChange: () => undefined, onUnreadable: () => undefined };
+
+/** One SyncTest, a server that says what it is told to say of its Job, and what is written about it. */
+function aCheck() {
+  const tests = createTable<SyncTest>({
+    ...QUIET,
+    read: readSyncTest,
+    groupOf: ({ test }) => test.ref.namespace,
+  });
+  const none = () => createTable<never>({ ...QUIET, read: () => undefined as never, groupOf: () => '' });
+  const world = { tests, releases: none(), runs: none(), namespaces: none(), builtIn: () => [] };
+  const said: { refused: Refused | undefined; asked: number } = { refused: undefined, asked: 0 };
+  const written: TestFinding[] = [];
+  const checks = {
+    dryRun: async () => {
+      said.asked += 1;
+      return said.refused;
+    },
+    writeFinding: async (_: object, finding: TestFinding) => void written.push(finding),
+  };
+  let version = 0;
+  const is = (
+    generation: number,
+    spec: object = { job: { image: 'busybox:1' } },
+    created = '2026-11-21T10:00:00Z',
+  ) => {
+    version += 1;
+    const metadata = { ...REF, generation, creationTimestamp: created, resourceVersion: String(version) };
+    tests.upsert({ metadata, spec });
+  };
+  return { check: createTestCheck(world, checks, { retryBackoffMs: 1000 }), said, written, is };
+}
+
+describe('a SyncTest', () => {
+  test('is checked once as it was written, and again when it was changed or made anew', async () => {
+    const { check, said, written, is } = aCheck();
+    is(1);
+    await check(REF);
+    await check(REF);
+    assert.deepEqual([said.asked, written.length], [1, 1]);
+
+    is(2);
+    await check(REF);
+    is(2, undefined, '2026-11-21T11:00:00Z');
+    await check(REF);
+    assert.equal(said.asked, 3);
+  });
+
+  test('that the server will never take is said to be refused, in its words', async () => {
+    const { check, said, written, is } = aCheck();
+    said.refused = { words: 'unknown field "spec.foo"', isFinal: true };
+    is(1);
+    assert.equal(await check(REF), undefined);
+    assert.deepEqual(written.at(-1)?.invalid, { reason: 'JobRefused', message: 'unknown field "spec.foo"' });
+  });
+
+  test('that something keeps out for now is not called wrong, and is asked for again', async () => {
+    const { check, said, written, is } = aCheck();
+    said.refused = { words: 'exceeded quota: few', isFinal: false };
+    is(1);
+    assert.ok((await check(REF)) instanceof Date);
+    const { invalid, obstacle } = written.at(-1) ?? {};
+    assert.deepEqual([invalid, obstacle], [undefined, 'exceeded quota: few']);
+
+    said.refused = undefined;
+    assert.equal(await check(REF), undefined);
+    assert.equal(written.at(-1)?.obstacle, undefined);
+  });
+
+  test('with a mistake of its own is not shown to the server', async () => {
+    const { check, said, written, is } = aCheck();
+    is(1, {});
+    await check(REF);
+    assert.equal(said.asked, 0);
+    assert.equal(written.at(-1)?.invalid?.reason, 'InvalidSpec');
+  });
+});
