@@ -46,6 +46,8 @@ const onCluster = Object.entries(ON_CLUSTER).filter(isWanted);
 if (onCluster.length > 0) {
   const stand = await openStand();
   where = `${stand.name}, `;
+  const leave = () => void stand.close().finally(() => process.exit(130));
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, leave);
   try {
     for (const [name, measure] of onCluster) await note(name, measure(stand));
   } finally {

@@ -8,6 +8,7 @@ import { inParallel, type Stand } from './stand.ts';
 
 /** As many at a time as postsync looks at, see POSTSYNC_PARALLEL_LOOKS. */
 const PARALLEL = 16;
+const WARM = 50;
 
 /** Many releases are deployed while postsync may not act yet (it is a standby, say), and then it may. */
 export async function measureBurst(stand: Stand, count: number): Promise<readonly Row[]> {
@@ -15,11 +16,14 @@ export async function measureBurst(stand: Stand, count: number): Promise<readonl
   const others = await stand.releases('burst-floor', count);
   const half = Math.floor(count / 2);
   const floor = await learn(stand);
+  const warm = await stand.releases('burst-warm', WARM);
+  await time(warm, floor.all);
   const beforeMs = await time(others.slice(0, half), floor.all);
 
   const service = await startService(stand.client, { resync: '0', isStarted: false });
   await inParallel(releases, 8, (ref) => deploy(stand.admin, ref));
   await untilSeen(() => service.tables.releases.values(), releases);
+  service.recorder.reset();
   const began = performance.now();
   const created = untilCount(service.recorder, count, isCreated);
   const told = untilCount(service.recorder, count, isTold);
@@ -51,12 +55,12 @@ export async function measureBurst(stand: Stand, count: number): Promise<readonl
   ];
 }
 
-/** What postsync does for one release, to do it likewise. */
+/** What postsync does for one release, to do it likewise. Both are warm afterwards. */
 async function learn(stand: Stand): Promise<Floor> {
-  const [release] = await stand.releases('burst-model', 1);
+  const releases = await stand.releases('burst-model', WARM);
   const service = await startService(stand.client, { resync: '0', isStarted: true });
-  const told = untilCount(service.recorder, 1, isTold);
-  await deploy(stand.admin, release as Ref);
+  const told = untilCount(service.recorder, WARM, isTold);
+  await inParallel(releases, PARALLEL, (ref) => deploy(stand.admin, ref));
   await told;
   await service.stop();
   return floorLike(stand.client, service.recorder.calls);

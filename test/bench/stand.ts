@@ -25,6 +25,7 @@ export interface Stand {
   releases(prefix: string, count: number, test?: string): Promise<readonly Ref[]>;
   /** Returns when the Pod of a Job has come to a good end, or is about to. */
   readonly run: (job: Ref) => Promise<void>;
+  /** Leaves nothing behind. It may be called again. */
   close(): Promise<void>;
 }
 
@@ -42,6 +43,15 @@ export async function openStand(): Promise<Stand> {
     await admin.create({ resource: 'synctests', namespace }, syncTest(namespace, name));
   }
 
+  let closed: Promise<void> | undefined;
+  const close = async () => {
+    await admin.remove({ resource: 'namespaces', name: namespace });
+    await quiet.restore();
+    await client.close();
+    await admin.close();
+    await cluster.close();
+  };
+
   return {
     name: cluster.name,
     admin,
@@ -55,13 +65,7 @@ export async function openStand(): Promise<Stand> {
       });
       return refs;
     },
-    async close() {
-      await admin.remove({ resource: 'namespaces', name: namespace });
-      await quiet.restore();
-      await client.close();
-      await admin.close();
-      await cluster.close();
-    },
+    close: () => (closed ??= close()),
   };
 }
 
