@@ -26,9 +26,16 @@ export interface ChildOptions {
 
 const READY_MS = 60_000;
 
+/** The bundle, and what the image gives Node before its name. */
+export function bundle(): readonly string[] {
+  const [, entrypoint = '[]'] = /^ENTRYPOINT (\[.*\])$/m.exec(readFileSync('Dockerfile', 'utf8')) ?? [];
+  const options = (JSON.parse(entrypoint) as readonly string[]).slice(1, -1);
+  return [...options, 'dist/postsync.mjs'];
+}
+
 /** A server in a process of its own. It is told its port by POSTSYNC_PORT. */
 export async function startChild(
-  program: string,
+  args: readonly string[],
   { env = {}, files = {}, readyPath }: ChildOptions,
 ): Promise<Child> {
   const folder = mkdtempSync(join(tmpdir(), 'postsync-bench-'));
@@ -37,7 +44,7 @@ export async function startChild(
   const port = await freePort();
   const out = openSync(join(folder, 'log'), 'w');
   const began = performance.now();
-  const child = spawn(process.execPath, [program], {
+  const child = spawn(process.execPath, args, {
     env: { PATH: process.env['PATH'], POSTSYNC_PORT: String(port), ...env, ...given },
     stdio: ['ignore', out, out],
   });

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { connect } from 'node:net';
-import { type Child, startChild } from './child.ts';
+import { bundle, type Child, startChild } from './child.ts';
 import { startFakeApi } from './fake-api.ts';
 import { median, type Row } from './numbers.ts';
 
@@ -36,8 +36,8 @@ export async function measureEvents(): Promise<readonly Row[]> {
   const api = await startFakeApi({ releases: RELEASES, runsEach: 1 });
   const files = { KUBECONFIG: api.kubeconfig, POSTSYNC_FLUX_HMAC_KEY_FILES: KEY };
   const env = { POSTSYNC_LEADER_ELECTION: 'false' };
-  const postsync = await startChild('dist/postsync.mjs', { files, env, readyPath: '/readyz' });
-  const bare = await startChild('test/bench/bare-express.ts', { files, readyPath: '/readyz' });
+  const postsync = await startChild(bundle(), { files, env, readyPath: '/readyz' });
+  const bare = await startChild(['test/bench/bare-express.ts'], { files, readyPath: '/readyz' });
   const rounds: { readonly postsync: Load; readonly bare: Load }[] = [];
   for (let round = 0; round <= ROUNDS; round += 1) {
     const pair = { bare: await load(bare), postsync: await load(postsync) };

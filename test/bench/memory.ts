@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { build } from 'esbuild';
-import { type Child, startChild } from './child.ts';
+import { bundle, type Child, startChild } from './child.ts';
 import { type FakeOptions, startFakeApi } from './fake-api.ts';
 import { median, type Row } from './numbers.ts';
 
@@ -75,7 +75,7 @@ interface Sample {
 
 async function weigh(options: FakeOptions): Promise<Sample> {
   const api = await startFakeApi(options);
-  const child = await startChild('dist/postsync.mjs', {
+  const child = await startChild(bundle(), {
     files: { KUBECONFIG: api.kubeconfig, POSTSYNC_FLUX_HMAC_KEY_FILES: 'key' },
     env: { POSTSYNC_LEADER_ELECTION: 'false', NODE_ENV: 'production' },
     readyPath: '/readyz',
@@ -113,7 +113,7 @@ async function weighBare(): Promise<number> {
       },
       logLevel: 'error',
     });
-    const child = await startChild(outfile, { env: { NODE_ENV: 'production' }, readyPath: '/readyz' });
+    const child = await startChild([outfile], { env: { NODE_ENV: 'production' }, readyPath: '/readyz' });
     const rss = await settled(child);
     await child.stop();
     return rss;
