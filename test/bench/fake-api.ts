@@ -1,13 +1,12 @@
 import { once } from 'node:events';
-import type { ServerResponse } from 'node:http';
-import { createServer } from 'node:https';
+import { createSecureServer, type Http2ServerResponse } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { runName } from '../../src/decide/identity.ts';
 import { loopbackCertificate } from '../../src/embedded/certificate.ts';
 import { deployed, digestOf, helmRelease, syncTest, TEST } from './flux.ts';
 
 /**
- * An API server with many releases, all tested and passed, in which nothing ever happens. Objects are made when they are
+ * An API server, by HTTP/2 as the real one, with many releases, all tested and passed, in which nothing ever happens. Objects are made when they are
  * asked for, so that ten thousand of them cost nothing here.
  */
 export interface FakeApi {
@@ -44,7 +43,7 @@ export async function startFakeApi({ releases, runsEach }: FakeOptions): Promise
     const items = Array.from({ length: to - from }, (_, at) => make(from + at));
     return { metadata: { resourceVersion: '1000000', ...(to < size && { continue: String(to) }) }, items };
   };
-  const server = createServer({ key, cert }, ({ url = '/', method }, res) => {
+  const server = createSecureServer({ key, cert }, ({ url, method }, res) => {
     const { pathname, searchParams: query } = new URL(url, 'https://localhost');
     if (method !== 'GET') {
       if (!query.has('dryRun')) writes.push(`${method} ${pathname}`);
@@ -53,6 +52,8 @@ export async function startFakeApi({ releases, runsEach }: FakeOptions): Promise
     else if (pathname.endsWith(`/synctests/${TEST}`)) reply(res, readyTest());
     else reply(res, page(pathname.split('/').at(-1) ?? '', query));
   });
+  // The session of a client that was killed.
+  server.on('sessionError', () => undefined);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -61,18 +62,17 @@ export async function startFakeApi({ releases, runsEach }: FakeOptions): Promise
     kubeconfig: kubeconfigFor(url, cert),
     async close() {
       server.close();
-      server.closeAllConnections();
       await once(server, 'close');
     },
   };
 }
 
-function reply(res: ServerResponse, body: object, status = 200): void {
+function reply(res: Http2ServerResponse, body: object, status = 200): void {
   res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 }
 
 /** Says nothing but where it stands, once. */
-function watch(res: ServerResponse): void {
+function watch(res: Http2ServerResponse): void {
   res.writeHead(200, { 'content-type': 'application/json' });
   res.write(
     `${JSON.stringify({ type: 'BOOKMARK', object: { metadata: { resourceVersion: '1000000' } } })}\n`,

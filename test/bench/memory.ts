@@ -7,12 +7,12 @@ import { type FakeOptions, startFakeApi } from './fake-api.ts';
 import { median, type Row } from './numbers.ts';
 
 const STARTS = 5;
-const SETTLE_MS = 8_000;
+const SETTLE_MS = 5_000;
 const FEW = 100;
 const MANY = 10_000;
 /** What postsync keeps of a release that is upgraded again and again, see `historyLimit`. */
 const HISTORY = 10;
-const MB = 1024 * 1024;
+const MB = 1_000_000;
 
 /** The packages that the service loads, and a server: what postsync weighs before its own first line. */
 const BARE = `
@@ -38,7 +38,7 @@ export async function measureMemory(): Promise<readonly Row[]> {
   const ready = median(starts.map(({ readyMs }) => readyMs));
   const growth = async (runsEach: number): Promise<Row> => {
     const { rss } = await weigh({ releases: MANY, runsEach });
-    const each = (rss - idle) / (MANY - FEW) / 1024;
+    const each = (rss - idle) / (MANY - FEW) / 1000;
     return {
       measure: `memory of a further release with ${runsEach === 1 ? 'its run' : `its ${runsEach} runs`}, up to ${MANY}`,
       postsync: `${each.toFixed(1)} KB (${(rss / MB).toFixed(0)} MB in all)`,
