@@ -33,14 +33,20 @@ export async function openStand(): Promise<Stand> {
   const cluster = process.env['KUBECONFIG'] ? realCluster() : await embeddedCluster();
   const admin = connect(cluster.config);
   const client = clientFor(await cluster.service());
-  const quiet = await silence(admin);
+  const quiet = silence(admin);
   const namespace = `postsync-bench-${randomBytes(3).toString('hex')}`;
-  await admin.create(
-    { resource: 'namespaces' },
-    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
-  );
-  for (const name of [TEST, ENDING_TEST]) {
-    await admin.create({ resource: 'synctests', namespace }, syncTest(namespace, name));
+  try {
+    await quiet.begin();
+    await admin.create(
+      { resource: 'namespaces' },
+      { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
+    );
+    for (const name of [TEST, ENDING_TEST]) {
+      await admin.create({ resource: 'synctests', namespace }, syncTest(namespace, name));
+    }
+  } catch (error) {
+    await quiet.restore();
+    throw error;
   }
 
   let closed: Promise<void> | undefined;
@@ -132,24 +138,26 @@ interface Deployment {
 }
 
 /** Stops helm-controller and postsync, if they run in the cluster, so that only the benchmark acts. */
-async function silence(admin: Kubernetes): Promise<{ restore(): Promise<void> }> {
+function silence(admin: Kubernetes): { begin(): Promise<void>; restore(): Promise<void> } {
   const stopped: Deployment[] = [];
   const scale = ({ metadata: { namespace, name } }: Deployment, replicas: number) =>
     admin.patch({ resource: 'deployments', namespace, name }, { spec: { replicas } });
   const restore = async () => {
     for (const deployment of stopped.splice(0)) await scale(deployment, deployment.spec.replicas ?? 1);
   };
-  for (const [namespace, name] of [
-    ['flux-system', 'helm-controller'],
-    [SYSTEM, 'postsync'],
-  ]) {
-    const deployment = await find(admin, { namespace: namespace ?? '', name: name ?? '' });
-    if (!deployment || deployment.spec.replicas === 0) continue;
-    stopped.push(deployment);
-    await scale(deployment, 0);
-  }
-  for (const { metadata } of stopped) await untilGone(admin, metadata);
-  return { restore };
+  const begin = async () => {
+    for (const [namespace, name] of [
+      ['flux-system', 'helm-controller'],
+      [SYSTEM, 'postsync'],
+    ]) {
+      const deployment = await find(admin, { namespace: namespace ?? '', name: name ?? '' });
+      if (!deployment || deployment.spec.replicas === 0) continue;
+      stopped.push(deployment);
+      await scale(deployment, 0);
+    }
+    for (const { metadata } of stopped) await untilGone(admin, metadata);
+  };
+  return { begin, restore };
 }
 
 async function find(admin: Kubernetes, ref: Ref): Promise<Deployment | undefined> {
