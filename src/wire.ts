@@ -18,6 +18,7 @@ import { writeFinding } from './record/tests.ts';
 import { dryRun } from './run/job.ts';
 import { type JobDefaults, jobFor } from './run/job-template.ts';
 import { createJobs } from './run/jobs.ts';
+import { sample } from './run/sample.ts';
 import { createTables, type Tables } from './tables.ts';
 
 export interface WireOptions {
@@ -78,7 +79,10 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     records,
     jobs,
     admission,
-    policy: () => ({ ...policy, ...(heard.since() && { heardSince: heard.since() as Date }) }),
+    policy() {
+      const heardSince = heard.since();
+      return heardSince ? { ...policy, heardSince } : policy;
+    },
     log,
     now: () => new Date(),
     assertActive() {
@@ -158,51 +162,4 @@ function oldestUndecided(releases: Iterable<Release>): Date | undefined {
     if (!oldest || revision.deployedAt < oldest) oldest = revision.deployedAt;
   }
   return oldest;
-}
-
-/** A run and a release such as a test might have, for asking the API server whether it would take its Job. */
-function sample({ namespace, name }: Ref): { run: Run; release: Release } {
-  const at = new Date(0);
-  const ref = { namespace, name: 'postsync-dry-run' };
-  const revision = {
-    digest: 'sha256:0',
-    version: 1,
-    status: 'deployed',
-    action: 'install',
-    helmRelease: 'sample',
-    targetNamespace: namespace,
-    chart: 'sample',
-    chartVersion: '1.0.0',
-    deployedAt: at,
-  } as const;
-  const release: Release = {
-    ref,
-    uid: '00000000-0000-0000-0000-000000000000',
-    resourceVersion: '0',
-    generation: 1,
-    deleting: false,
-    annotations: {},
-    labels: {},
-    suspended: false,
-    remote: false,
-    unawaited: false,
-    observedGeneration: 1,
-    conditions: {},
-    revision,
-    workloads: [],
-  };
-  const run: Run = {
-    ref: { namespace, name: `${name}-dry-run` },
-    uid: release.uid,
-    resourceVersion: '0',
-    createdAt: at,
-    ours: true,
-    release: ref.name,
-    test: { namespace, name },
-    testKind: 'SyncTest',
-    attempt: 1,
-    cause: 'install',
-    abort: false,
-  };
-  return { run, release };
 }

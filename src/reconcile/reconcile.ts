@@ -59,17 +59,17 @@ async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Date | undefin
     if (!observed) return endOrphans(deps, ref);
     const planned = plan(observed, deps.policy(), now());
     const actions = planned.actions.filter(
-      ({ ...action }) => !('run' in action) || !heldBack.has(keyOf(action.run.ref)),
+      (action) => action.type === 'create' || !heldBack.has(keyOf(action.run.ref)),
     );
     if (actions.length === 0) {
       makeRoom(admission, observed, heldBack);
       return { wakeAt: earliest([planned.wakeAt, ...heldBack.values()]) };
     }
-    const ending = actions.flatMap((action) => (action.type === 'finish' ? [keyOf(action.run.ref)] : []));
-    const isStale = Date.now() > freshUntil || ending.some((run) => !readFor.has(run));
+    const ending = actions.filter((action) => action.type === 'finish');
+    const isStale = Date.now() > freshUntil || ending.some(({ run }) => !readFor.has(keyOf(run.ref)));
     if (isStale && actions.some(({ type }) => type !== 'remove')) {
-      ending.forEach((run) => readFor.add(run));
-      await readLive(deps, ref, actions);
+      ending.forEach(({ run }) => readFor.add(keyOf(run.ref)));
+      await readLive(deps, ref, ending);
       freshUntil = Date.now() + FRESH_MS;
       continue;
     }
@@ -113,19 +113,19 @@ async function endOrphans(
 }
 
 /** Nothing is started, and no verdict counts, by what was only watched. */
-async function readLive({ records, jobs }: Deps, ref: Ref, actions: Plan['actions']): Promise<void> {
-  const ending = actions.flatMap((action) => (action.type === 'finish' ? [action.run] : []));
+async function readLive({ records, jobs }: Deps, ref: Ref, ending: readonly Finish[]): Promise<void> {
   await Promise.all([
     records.readRelease(ref),
-    ...ending.filter(({ outcome }) => !outcome).map((run) => jobs.refresh(run)),
-    ...actions.filter(isForWantOfTest).map(({ run }) => records.readTest(run.test)),
+    ...ending.map(({ run }) => jobs.refresh(run)),
+    ...ending.filter(isForWantOfTest).map(({ run }) => records.readTest(run.test)),
   ]);
 }
 
+type Finish = Extract<Action, { type: 'finish' }>;
+
 /** A run and its test may be created together, and seen in the other order. */
-function isForWantOfTest(action: Action): action is Extract<Action, { type: 'finish' }> {
-  if (action.type !== 'finish' || action.run.testKind !== 'SyncTest') return false;
-  return action.outcome.reason === 'TestGone' || action.outcome.reason === 'NotSelected';
+function isForWantOfTest({ run, outcome }: Finish): boolean {
+  return run.testKind === 'SyncTest' && (outcome.reason === 'TestGone' || outcome.reason === 'NotSelected');
 }
 
 /** Carries out what it can; what fails does not keep the rest from being written. @returns the first failure */
