@@ -18,7 +18,7 @@ import { uncheckedRules } from './schema.ts';
 import { Store } from './store.ts';
 
 export interface EmbeddedOptions {
-  /** Images that can be run, each as a local command: `{ 'acme/e2e:1': ['/usr/bin/node', '/work/e2e.js'] }`. */
+  /** Images that can be run, each as a local command: `{ 'acme/e2e:1': ['/usr/bin/node', '/srv/e2e.js'] }`. */
   readonly images?: Images;
   /** What an install, upgrade or rollback takes. 200 ms unless told. */
   readonly helmDelayMs?: number;
