@@ -9,6 +9,8 @@ import { readdirSync } from 'node:fs';
  */
 const attempts = Number(process.env['E2E_ATTEMPTS'] ?? '1');
 const folder = 'test/e2e';
+/** Many times what the longest file needs: one that hangs fails, and the others still run. */
+const FILE_LIMIT_MS = 12 * 60_000;
 const given = process.argv.slice(2);
 const files =
   given.length > 0
@@ -21,17 +23,28 @@ const files =
 async function passes(file: string): Promise<boolean> {
   const child = spawn(process.execPath, ['--test', '--test-reporter=spec', file], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    detached: true, // a group of its own, to be stopped as a whole
   });
+  const stop = () => child.pid && process.kill(-child.pid, 'SIGKILL');
+  process.once('exit', stop);
   let told = '';
   child.stdout.on('data', (chunk: Buffer) => {
     process.stdout.write(chunk);
     told += chunk.toString();
   });
+  const limit = setTimeout(() => {
+    console.error(`${file}: not done after ${FILE_LIMIT_MS / 60_000} minutes, stopped`);
+    stop();
+  }, FILE_LIMIT_MS);
   const [code] = (await once(child, 'close')) as [number | null];
+  clearTimeout(limit);
+  process.off('exit', stop);
   const ran = Number(/^ℹ pass (\d+)$/m.exec(told)?.[1] ?? '0');
   if (code === 0 && ran === 0) console.error(`${file}: no test ran`);
   return code === 0 && ran > 0;
 }
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 
 const failed: string[] = [];
 const repeated: string[] = [];

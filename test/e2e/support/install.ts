@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 export const SYSTEM_NAMESPACE = 'postsync-system';
+const CRDS = ['crd/synctests.postsync.dev', 'crd/synctestruns.postsync.dev'];
 
 /** Runs kubectl; @throws with what it said */
 export async function kubectl(...args: string[]): Promise<string> {
@@ -48,6 +49,9 @@ export async function install(image: string | undefined, options: InstallOptions
     };
     writeFileSync(join(folder, 'kustomization.yaml'), JSON.stringify(kustomization));
     await kubectl('apply', '--server-side', '--force-conflicts', '-k', folder);
+    // Where the CRDs are new, their kinds are answered with 404, then with 429, for a moment; kubectl waits for both.
+    await kubectl('wait', '--for=condition=Established', '--timeout=60s', ...CRDS);
+    await kubectl('get', '--all-namespaces', 'synctests,synctestruns');
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -74,12 +74,8 @@ export async function openView(api: Api): Promise<View> {
     }
   }
 
-  await Promise.all(
-    WATCHED.map(async (kind) => {
-      const version = await list(kind);
-      void follow(kind, version);
-    }),
-  );
+  const versions = await Promise.all(WATCHED.map(list));
+  for (const [at, kind] of WATCHED.entries()) void follow(kind, versions[at] ?? '');
 
   const allIn = <K extends Watched>(kind: K, namespace: string) =>
     [...(now.get(kind)?.values() ?? [])].filter(

@@ -1,5 +1,5 @@
 import { after, before, type TestContext, test } from 'node:test';
-import { type Api, openApi } from './api.ts';
+import { openApi } from './api.ts';
 import { serveChart } from './chart-server.ts';
 import { install } from './install.ts';
 import { openPostsync, type PostsyncOptions } from './postsync.ts';
@@ -19,7 +19,8 @@ export interface WorldOptions extends PostsyncOptions {
  * a chart to deploy, and one postsync as a process. To be called inside of the `describe`.
  */
 export function aWorld(options: WorldOptions): World {
-  let open: (World & { readonly api: Api & { close(): Promise<void> } }) | undefined;
+  let open: World | undefined;
+  const closes: (() => Promise<void> | void)[] = [];
   const opened = () => {
     if (!open) throw new Error('used before it was set up');
     return open;
@@ -27,18 +28,20 @@ export function aWorld(options: WorldOptions): World {
   before(
     async () => {
       const api = await openApi();
+      closes.unshift(() => api.close());
       await install(process.env['E2E_IMAGE'], { replicas: 0 });
       const charts = await serveChart(api);
       const view = await openView(api);
-      open = { api, view, charts, postsync: await openPostsync(api, options) };
-      if (options.started !== false) await open.postsync.start();
+      closes.unshift(() => view.close());
+      const postsync = await openPostsync(api, options);
+      closes.unshift(() => postsync.close());
+      open = { api, view, charts, postsync };
+      if (options.started !== false) await postsync.start();
     },
     { timeout: SETUP_MS },
   );
   after(async () => {
-    await open?.postsync.close();
-    open?.view.close();
-    await open?.api.close();
+    for (const close of closes) await close();
   });
   return {
     get api() {
