@@ -1,9 +1,19 @@
 import type { Logger } from 'pino';
 import type { Action, Observed, Plan } from '../decide/actions.ts';
+import { runName } from '../decide/identity.ts';
 import { KEYS } from '../decide/keys.ts';
-import { keyOf, type Outcome, type Policy, type Ref, type Result, type Run } from '../decide/model.ts';
+import {
+  keyOf,
+  type Outcome,
+  type Policy,
+  type Ref,
+  type Release,
+  type Result,
+  type Run,
+} from '../decide/model.ts';
 import { plan } from '../decide/plan.ts';
 import { project } from '../decide/result.ts';
+import { isCode } from '../errors.ts';
 import type { Jobs, Records } from '../ports.ts';
 import type { Admission } from './admission.ts';
 import { perform } from './perform.ts';
@@ -73,7 +83,8 @@ async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Date | undefin
       freshUntil = Date.now() + FRESH_MS;
       continue;
     }
-    log.info({ release: keyOf(ref), actions: actions.map(describe), because: planned.because }, 'planned');
+    const described = actions.map((action) => describe(action, observed.release));
+    log.info({ release: keyOf(ref), actions: described, because: planned.because }, 'planned');
     const failure = await performAll(deps, observed, actions, heldBack);
     if (failure !== undefined) return { failure };
   }
@@ -94,19 +105,22 @@ function makeRoom(
   }
 }
 
-/** Runs that somebody created for a release that is not there; those of a deleted one go with it. */
+/** Runs of a release that is not there. Most go with it, but neither all that people create nor those of an orphaning deletion. */
 async function endOrphans(
   { world, records, admission, onVerdict, now }: Deps,
   ref: Ref,
 ): Promise<{ readonly wakeAt?: undefined }> {
-  const open = world.runs
-    .in(keyOf(ref))
-    .filter(({ outcome, ours, releaseUid }) => !outcome && (!ours || releaseUid === undefined));
+  const open = world.runs.in(keyOf(ref)).filter(({ outcome }) => !outcome);
   if (open.length === 0 || (await records.readRelease(ref))) return {};
   const message = `there is no HelmRelease ${ref.name} in namespace ${ref.namespace}`;
   const outcome: Outcome = { verdict: 'inconclusive', reason: 'ReleaseGone', message, finishedAt: now() };
   for (const run of open) {
-    onVerdict(await records.endRun(run, outcome, undefined), outcome);
+    try {
+      onVerdict(await records.endRun(run, outcome, undefined), outcome);
+    } catch (error) {
+      // It went with its release.
+      if (!isCode(error, 'API_NOT_FOUND')) throw error;
+    }
     admission.leave(run);
   }
   return {};
@@ -162,10 +176,10 @@ async function writeResult(deps: Deps, ref: Ref): Promise<void> {
   onResult(ref, world.releases.get(keyOf(ref))?.annotations[KEYS.result] as Result | undefined);
 }
 
-function describe(action: Action): string {
-  return action.type === 'create'
-    ? `create ${action.test.ref.name}`
-    : `${action.type} ${action.run.ref.name}`;
+/** An action and the name of its run, by which all lines about it are found. */
+function describe(action: Action, { ref, uid }: Release): string {
+  if (action.type !== 'create') return `${action.type} ${action.run.ref.name}`;
+  return `create ${runName({ name: ref.name, uid }, action.revision, action.test, action.attempt)}`;
 }
 
 function earliest(dates: readonly (Date | undefined)[]): Date | undefined {

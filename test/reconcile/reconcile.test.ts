@@ -35,6 +35,18 @@ describe('a release that was upgraded', () => {
     assert.deepEqual(world.verdicts(), ['passed Passed']);
   });
 
+  test('has the name of its run in every line of the log about it', async () => {
+    const world = aWorld();
+    await world.look();
+    world.endJobs(anOutcome());
+    await world.look();
+    const name = world.created[0];
+    assert.deepEqual(
+      world.logged.flatMap(({ actions, run }) => actions ?? run ?? []),
+      [`create ${name}`, `start ${name}`, `finish ${name}`, name],
+    );
+  });
+
   test('is left alone when nothing is due', async () => {
     const world = aWorld();
     await untilTheEnd(world, []);
@@ -312,6 +324,29 @@ describe('a Job whose run was deleted', () => {
     assert.equal(world.jobs()[0]?.isStopping, true);
     await world.look();
     assert.deepEqual(world.writes.slice(-2), ['stop job', 'seal job']);
+  });
+});
+
+describe('a release that went while nobody looked', () => {
+  test('and left its runs behind (--cascade=orphan) has them ended, and their Jobs stopped', async () => {
+    const world = aWorld();
+    await world.look();
+    world.removeRelease();
+    world.restart();
+    await world.look();
+    assert.deepEqual(world.verdicts(), ['inconclusive ReleaseGone']);
+    assert.equal(world.jobs()[0]?.isStopping, true);
+  });
+
+  test('and takes its runs along leaves nothing to do', async () => {
+    const world = aWorld();
+    await world.look();
+    world.removeRelease();
+    world.restart();
+    world.failures.set('end run', new PostsyncError('API_NOT_FOUND', 'gone'));
+    world.happenings.set('end run', () => world.removeRuns());
+    await world.look();
+    assert.equal(world.jobs()[0]?.isStopping, true);
   });
 });
 

@@ -54,6 +54,12 @@ export interface Death {
   readonly when: 'before' | 'after';
 }
 
+/** A line of the log, as far as tests look at it. */
+interface Logged {
+  readonly actions?: readonly string[];
+  readonly run?: string;
+}
+
 interface WorldOptions {
   readonly release?: Release;
   readonly tests?: readonly Test[];
@@ -217,6 +223,7 @@ export function aWorld(options: WorldOptions = {}) {
   }
 
   const told: string[] = [];
+  const logged: Logged[] = [];
   const deps = (): Deps => ({
     world: {
       releases: aTable(seen, ({ ref }) => ref.namespace),
@@ -229,7 +236,10 @@ export function aWorld(options: WorldOptions = {}) {
     jobs: runner,
     admission: createAdmission({ maxRuns, now: () => now, onRoom: ({ name }) => told.push(name) }),
     policy: () => POLICY,
-    log: { info: () => undefined, error: (_: object, message: string) => told.push(message) } as never,
+    log: {
+      info: (line: Logged) => logged.push(line),
+      error: (_: object, message: string) => told.push(message),
+    } as never,
     now: () => now,
     assertActive: () => undefined,
     onVerdict: () => undefined,
@@ -244,6 +254,7 @@ export function aWorld(options: WorldOptions = {}) {
     /** What happens in the cluster just before a write. */
     happenings,
     told,
+    logged,
     /** The names of the runs whose Jobs were created, one for each Job. */
     created,
     look: (ref = release.ref) => reconcile(process, ref),
@@ -266,6 +277,7 @@ export function aWorld(options: WorldOptions = {}) {
       releases.clear();
       seen.clear();
     },
+    removeRuns: () => runs.clear(),
     /** All Jobs that go on end so. */
     endJobs(outcome: Outcome) {
       for (const uid of jobs.keys())
