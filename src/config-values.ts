@@ -1,3 +1,4 @@
+import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
@@ -36,6 +37,17 @@ export const Label = z
   .max(63)
   .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'use lower-case letters, digits and dashes');
 
+/** What paths are put behind; without a slash at its end. */
+export const BaseUrl = z
+  .string()
+  .regex(/^https?:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/, 'must begin with http:// or https://, and have no user, ? or #')
+  .transform((url) => url.replace(/\/+$/, ''));
+
+/** A key, or the new one and the old one while it is rotated. */
+export const KeyPair = z
+  .array(z.instanceof(Buffer))
+  .max(2, 'name at most two files: the new key and the old one');
+
 const Texts = z.record(z.string(), z.string());
 const Quantities = z.record(z.string(), z.union([z.string(), z.number().transform(String)]));
 
@@ -60,3 +72,16 @@ export const JobDefaults = z
     priorityClassName: z.string(),
   })
   .partial();
+
+/** The mapping that a file holds; an issue when it holds none. */
+export function yamlOf(path: string, content: Buffer | undefined, ctx: z.RefinementCtx): unknown {
+  if (!content) return z.NEVER;
+  try {
+    const value: unknown = parseYaml(content.toString('utf8'));
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+    ctx.addIssue({ code: 'custom', message: `${path} is not a YAML mapping` });
+  } catch {
+    ctx.addIssue({ code: 'custom', message: `${path} is neither YAML nor JSON` });
+  }
+  return z.NEVER;
+}

@@ -1,8 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
-import { CommaSeparated, Count, Duration, JobDefaults, Label, PositiveDuration } from './config-values.ts';
+import {
+  BaseUrl,
+  CommaSeparated,
+  Count,
+  Duration,
+  JobDefaults,
+  KeyPair,
+  Label,
+  PositiveDuration,
+  yamlOf,
+} from './config-values.ts';
 import { PostsyncError } from './errors.ts';
 import { argumentsOf, flagOf, nameOf, nearest, variableOf } from './flags.ts';
 import { LOG_URL_VARIABLES, unknownLogUrlVariables } from './log-url.ts';
@@ -67,9 +76,7 @@ function schema({ read, hostname }: Outside) {
         description: "postsync's own image, which the HTTP check runs.",
         shown: "that of postsync's own Pod",
       }),
-      fluxHmacKeyFiles: SecretFiles.pipe(
-        z.array(z.instanceof(Buffer)).max(2, 'name at most two files: the new key and the old one'),
-      )
+      fluxHmacKeyFiles: SecretFiles.pipe(KeyPair)
         .prefault('')
         .describe(
           'Files with the key of the generic-hmac Provider, comma separated; two while the key is rotated. The bytes count as they are; a key with white space around it is also tried without.',
@@ -82,6 +89,16 @@ function schema({ read, hostname }: Outside) {
       fluxReasons: CommaSeparated.prefault(
         'InstallSucceeded,UpgradeSucceeded,TestSucceeded,ReconciliationSucceeded',
       ).describe('Reasons of Flux events that cause a look at the release, comma separated.'),
+      callbackUrl: BaseUrl.optional().describe(
+        'Address at which GitHub workflows reach postsync, such as https://postsync.example.com. Without it, workflows are not asked to call back, and postsync polls only.',
+      ),
+      callbackKeyFiles: SecretFiles.pipe(
+        KeyPair.refine((keys) => keys.every((key) => key.length >= 32), 'a key has at least 32 bytes'),
+      )
+        .prefault('')
+        .describe(
+          'Files with the key that makes the token by which the workflow of a run may call back, comma separated; two while the key is rotated, the new one first. At least 32 bytes. Without it, workflows call back with their OIDC token.',
+        ),
       maxRuns: Count.prefault('20').describe('Runs at once in the whole cluster; 0 for no limit.'),
       parallelLooks: Count.pipe(z.int().min(1).max(1000))
         .prefault('16')
@@ -140,6 +157,7 @@ function schema({ read, hostname }: Outside) {
       ({
         fluxHmacKeyFiles,
         fluxBearerTokenFiles,
+        callbackKeyFiles,
         resyncInterval,
         retryBackoff,
         apiServerTimeout,
@@ -150,6 +168,7 @@ function schema({ read, hostname }: Outside) {
         ...rest,
         fluxHmacKeys: fluxHmacKeyFiles,
         fluxBearerTokens: fluxBearerTokenFiles,
+        callbackKeys: callbackKeyFiles,
         resyncIntervalMs: resyncInterval,
         retryBackoffMs: retryBackoff,
         apiServerTimeoutMs: apiServerTimeout,
@@ -161,18 +180,6 @@ function schema({ read, hostname }: Outside) {
 
 /** The whole configuration. Durations are milliseconds, secrets are the content of their files. */
 export type Config = Readonly<z.output<ReturnType<typeof schema>>>;
-
-function yamlOf(path: string, content: Buffer | undefined, ctx: z.RefinementCtx): unknown {
-  if (!content) return z.NEVER;
-  try {
-    const value: unknown = parseYaml(content.toString('utf8'));
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
-    ctx.addIssue({ code: 'custom', message: `${path} is not a YAML mapping` });
-  } catch {
-    ctx.addIssue({ code: 'custom', message: `${path} is neither YAML nor JSON` });
-  }
-  return z.NEVER;
-}
 
 /** One setting, as people are told of it. */
 export interface Setting {

@@ -94,6 +94,37 @@ describe('the configuration', () => {
       assert.equal(config(['--resync-interval', text]).resyncIntervalMs, ms);
     });
 
+  test('takes an address to call back without the slash at its end, and two keys', () => {
+    const key = 'k'.repeat(32);
+    const argv = ['--callback-url=https://a.example/b/', '--callback-key-files=/keys/new,/keys/old'];
+
+    const { callbackUrl, callbackKeys } = config(argv, {}, { '/keys/new': key, '/keys/old': `${key}\n` });
+
+    assert.equal(callbackUrl, 'https://a.example/b');
+    assert.deepEqual(callbackKeys, [Buffer.from(key), Buffer.from(`${key}\n`)]);
+  });
+
+  test('takes no callbacks unless it is told where', () => {
+    const { callbackUrl, callbackKeys } = config([]);
+
+    assert.deepEqual({ callbackUrl, callbackKeys }, { callbackUrl: undefined, callbackKeys: [] });
+  });
+
+  for (const url of [
+    'a.example',
+    'ftp://a.example',
+    'https://',
+    'https://a.example?b',
+    'https://a:b@a.example',
+  ])
+    test(`does not let workflows call back to ${url}`, () => {
+      assert.match(refused([`--callback-url=${url}`]), /begin with http.*\n.*--callback-url/);
+    });
+
+  test('takes no short key for callbacks', () => {
+    assert.match(refused(['--callback-key-files=/keys/new']), /32 bytes\n.*--callback-key-files/);
+  });
+
   test('reads keys as the bytes of their files and tokens without the white space around them', () => {
     const { fluxHmacKeys, fluxBearerTokens } = config([
       '--flux-hmac-key-files=/keys/new, /keys/old',
