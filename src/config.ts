@@ -6,6 +6,8 @@ import {
   CommaSeparated,
   Count,
   Duration,
+  FlaggerTokens,
+  GithubAllow,
   JobDefaults,
   KeyPair,
   Label,
@@ -99,6 +101,21 @@ function schema({ read, hostname }: Outside) {
         .describe(
           'Files with the key that makes the token by which the workflow of a run may call back, comma separated; two while the key is rotated, the new one first. At least 32 bytes. Without it, workflows call back with their OIDC token.',
         ),
+      eventAddress: BaseUrl.optional().describe(
+        "Where Flux' notification-controller takes events, such as http://notification-controller.flux-system.svc.cluster.local. to have Alerts pass each verdict on. Without it, nothing is told to Flux.",
+      ),
+      githubApiUrl: BaseUrl.prefault('https://api.github.com').describe(
+        "Address of GitHub's API for the administrator's credential and for SyncTests that name none; https://HOST/api/v3 for GitHub Enterprise Server.",
+      ),
+      githubCredentialDirectory: z
+        .string()
+        .optional()
+        .describe(
+          "Directory with the administrator's credential for GitHub, such as a mounted Secret: a file token, or the files githubAppID, githubAppInstallationID and githubAppPrivateKey. It is for the annotation postsync.dev/github and for SyncTests without a secretRef.",
+        ),
+      githubAllow: GithubAllow.prefault('').describe(
+        "What the administrator's credential for GitHub may be used for: OWNER/REPOSITORY=NAMESPACE, comma separated; * stands for any repository of an owner, or for any namespace.",
+      ),
       maxRuns: Count.prefault('20').describe('Runs at once in the whole cluster; 0 for no limit.'),
       parallelLooks: Count.pipe(z.int().min(1).max(1000))
         .prefault('16')
@@ -163,6 +180,7 @@ function schema({ read, hostname }: Outside) {
         apiServerTimeout,
         shutdownGrace,
         jobDefaultsFile,
+        flaggerTokensFile,
         ...rest
       }) => ({
         ...rest,
@@ -174,6 +192,7 @@ function schema({ read, hostname }: Outside) {
         apiServerTimeoutMs: apiServerTimeout,
         shutdownGraceMs: shutdownGrace,
         jobDefaults: jobDefaultsFile,
+        flaggerTokens: flaggerTokensFile,
       }),
     );
 }

@@ -2,7 +2,17 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@pro
 import { keyOf, type Ref, type Result } from './decide/model.ts';
 
 /** How an event was answered. */
-export type EventAnswer = 'accepted' | 'ignored' | 'unauthorized' | 'invalid' | 'too_large' | 'stopping';
+export type EventAnswer =
+  | 'accepted'
+  | 'ignored'
+  | 'unauthorized'
+  | 'invalid'
+  | 'too_large'
+  | 'busy'
+  | 'stopping';
+
+/** What became of an event for notification-controller: it took it, would not, did not answer, or was spared it. */
+export type Delivery = 'delivered' | 'refused' | 'failed' | 'dropped';
 
 /** A finished run, as it is counted. `kind` is the kind of test: job, check, … */
 export interface FinishedRun {
@@ -28,6 +38,8 @@ export interface Metrics {
   event(answer: EventAnswer): void;
   look(result: 'ok' | 'conflict' | 'error', seconds: number): void;
   run(finished: FinishedRun): void;
+  /** A verdict was told to Flux, or could not be. */
+  told(delivery: Delivery): void;
   /** The result that stands on a release; undefined when the release, or its last test, is gone. */
   releaseResult(release: Ref, result: Result | undefined): void;
   /** Has the form of `KubernetesOptions.onCall`. */
@@ -75,6 +87,12 @@ export function createMetrics(options: { readonly cluster: string; readonly vers
     buckets: RUN_SECONDS,
     registers,
   });
+  const told = new Counter({
+    name: 'postsync_events_sent_total',
+    help: 'Verdicts sent to notification-controller, by what became of it.',
+    labelNames: ['delivery'],
+    registers,
+  });
   const results = new Gauge({
     name: 'postsync_release_result',
     help: 'The result that stands on a release: 1 for the one it has.',
@@ -115,6 +133,7 @@ export function createMetrics(options: { readonly cluster: string; readonly vers
       runs.inc({ kind, verdict, reason });
       if (seconds !== undefined) runSeconds.observe({ kind, verdict }, seconds);
     },
+    told: (delivery) => told.inc({ delivery }),
     releaseResult(release, result) {
       const key = keyOf(release);
       const before = standing.get(key);

@@ -28,7 +28,7 @@ export async function serve(config: Config, log: Logger, stopping: AbortSignal):
   const { namespace, leaseName: name, identity, resyncIntervalMs: resyncMs, testsNamespace } = config;
   const lease = createLease(kubernetes, { namespace, name, identity, log });
   const isActive = config.leaderElection ? () => lease.held() : () => true;
-  const { queue, tables, requests, changes, onRelease } = wire({
+  const { queue, tables, requests, rollouts, changes, onRelease, flush } = wire({
     config,
     image: config.image ?? (await ownImage(kubernetes, { namespace, name: identity })),
     kubernetes,
@@ -45,6 +45,8 @@ export async function serve(config: Config, log: Logger, stopping: AbortSignal):
     reasons: config.fluxReasons,
     onRelease,
     requests,
+    rollouts,
+    flaggerTokens: config.flaggerTokens,
     changes,
     kubernetes,
     isReady: () => isReady,
@@ -71,7 +73,8 @@ export async function serve(config: Config, log: Logger, stopping: AbortSignal):
   };
   const leading = config.leaderElection ? lease.run(stopping, lead) : lead(stopping);
   await Promise.race([leading, aborted]);
-  const how = await stop({ server, drain: () => leading, log, graceMs: config.shutdownGraceMs });
+  const drain = () => leading.then(flush);
+  const how = await stop({ server, drain, log, graceMs: config.shutdownGraceMs });
   following.abort();
   await kubernetes.close();
   return how;

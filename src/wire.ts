@@ -5,13 +5,14 @@ import type { Heard } from './heard.ts';
 import type { Kubernetes } from './kubernetes.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
-import type { Jobs, Records, Requests } from './ports.ts';
+import type { Jobs, Records, Requests, Rollouts } from './ports.ts';
 import { type Changes, createChanges } from './receive/changes.ts';
 import { createAdmission } from './reconcile/admission.ts';
 import { createTestCheck } from './reconcile/finding.ts';
 import { createQueue, type Queue } from './reconcile/queue.ts';
 import { type Deps, reconcile } from './reconcile/reconcile.ts';
 import { createRequests } from './reconcile/requests.ts';
+import { createRollouts } from './reconcile/rollouts.ts';
 import { syncTestOf, type World } from './reconcile/world.ts';
 import { createRecords } from './record/records.ts';
 import { writeFinding } from './record/tests.ts';
@@ -20,6 +21,7 @@ import { type JobDefaults, jobFor } from './run/job-template.ts';
 import { createJobs } from './run/jobs.ts';
 import { sample } from './run/sample.ts';
 import { createTables, type Tables } from './tables.ts';
+import { tellFlux } from './tell-flux.ts';
 
 export interface WireOptions {
   readonly config: Config;
@@ -37,9 +39,12 @@ export interface Wired {
   readonly queue: Pick<Queue, 'start' | 'stop'>;
   readonly tables: Tables;
   readonly requests: Requests;
+  readonly rollouts: Rollouts;
   readonly changes: Changes;
   /** Something was heard of a release: look at it. */
   readonly onRelease: (release: Ref) => void;
+  /** @returns when what was told is on its way no more */
+  readonly flush: () => Promise<void>;
 }
 
 /** Joins the folders: what is seen goes into tables, a change of a table into the queue, and a look acts on both. */
@@ -71,7 +76,8 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     clusterName: config.clusterName,
     jobDefaults: (config.jobDefaults ?? {}) as JobDefaults,
   };
-  const records: Records = createRecords(kubernetes, tables);
+  const written: Records = createRecords(kubernetes, tables);
+  const { records, flush } = tellFlux(written, { config, world: tables, log, metrics });
   const jobs: Jobs = createJobs(kubernetes, tables, { settings, logUrlTemplate: config.logUrlTemplate });
   const world: World = tables;
   const deps: Deps = {
@@ -144,8 +150,10 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     queue: { start, stop: () => queue.stop() },
     tables,
     requests: createRequests(deps),
+    rollouts: createRollouts(deps),
     changes,
     onRelease,
+    flush,
   };
 }
 

@@ -121,6 +121,14 @@ describe('the configuration', () => {
       assert.match(refused([`--callback-url=${url}`]), /begin with http.*\n.*--callback-url/);
     });
 
+  test('tells Flux nothing unless it is told where', () => {
+    const address = 'http://notification-controller.flux-system.svc.cluster.local.';
+
+    assert.equal(config([]).eventAddress, undefined);
+    assert.equal(config([`--event-address=${address}/`]).eventAddress, address);
+    assert.match(refused(['--event-address=a.example']), /begin with http.*\n.*--event-address/);
+  });
+
   test('takes no short key for callbacks', () => {
     assert.match(refused(['--callback-key-files=/keys/new']), /32 bytes\n.*--callback-key-files/);
   });

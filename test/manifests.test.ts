@@ -242,6 +242,34 @@ describe('the component flux-alert', () => {
   });
 });
 
+describe('the component flux-events', () => {
+  const component = manifestsIn('components/flux-events');
+  const [env] = (only(component, 'Deployment').spec as { template: { spec: PodSpec } }).template.spec
+    .containers[0].env;
+  const policy = only(component, 'NetworkPolicy');
+
+  test('names an address of Flux, and lets the service through to it', () => {
+    assert.equal(env?.name, 'POSTSYNC_EVENT_ADDRESS');
+    const parsed = parseConfig(
+      [`--event-address=${env.value}`],
+      {},
+      { read: () => Buffer.from('a'), hostname: () => 'a' },
+    );
+    assert.ok(parsed.kind === 'config');
+    assert.equal(
+      new URL(parsed.config.eventAddress ?? '').hostname,
+      `notification-controller.${policy.metadata.namespace}.svc.cluster.local.`,
+    );
+    const { ingress } = policy.spec as { ingress: { from?: object[] }[] };
+    assert.deepEqual(ingress.at(-1)?.from, [
+      {
+        namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': deployment.metadata.namespace } },
+        podSelector: (deployment.spec as { selector: object }).selector,
+      },
+    ]);
+  });
+});
+
 describe('the component helm-test', () => {
   const component = manifestsIn('components/helm-test');
   const rightsOf = (name: string) =>

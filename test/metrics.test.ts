@@ -27,6 +27,16 @@ describe('the metrics', () => {
     ]);
   });
 
+  test('count what was told to Flux by what became of it', async () => {
+    const metrics = aRegistry();
+
+    metrics.told('delivered');
+
+    assert.deepEqual(await lines(metrics, 'postsync_events_sent_total{'), [
+      'postsync_events_sent_total{delivery="delivered"} 1',
+    ]);
+  });
+
   test('count runs and leave out the duration of one that never ran', async () => {
     const metrics = aRegistry();
 

@@ -2,7 +2,11 @@ import type { Outcome, Release, Run } from '../decide/model.ts';
 import { isCode } from '../errors.ts';
 import type { Kubernetes } from '../kubernetes.ts';
 
-const REASONS = { passed: 'TestPassed', failed: 'TestFailed', inconclusive: 'TestInconclusive' } as const;
+export const REASONS = {
+  passed: 'TestPassed',
+  failed: 'TestFailed',
+  inconclusive: 'TestInconclusive',
+} as const;
 
 /** Kubernetes refuses more. */
 const MESSAGE_LIMIT = 1024;
@@ -14,14 +18,23 @@ export function tellVerdict(
   run: Run,
   outcome: Outcome,
 ): Promise<void> {
-  const { verdict, reason, message } = outcome;
-  const about = run.revision === undefined ? '' : `, ${run.revision}`;
+  const { verdict } = outcome;
   return tell(kubernetes, release, {
     name: run.ref.name,
     type: verdict === 'passed' ? 'Normal' : 'Warning',
     reason: REASONS[verdict],
-    message: `test ${run.test.name} ${verdict}${about}: ${reason}: ${message} (run ${run.ref.name})`,
+    message: sentenceOf(run, outcome),
   });
+}
+
+/** `test smoke failed, v7 (chart 1.2.0): JobFailed: container test exited with code 1 (run podinfo-smoke-v7-…)` */
+export function sentenceOf(
+  { ref, test, revision }: Run,
+  { verdict, reason, message }: Pick<Outcome, 'verdict' | 'reason'> & Partial<Outcome>,
+): string {
+  const about = revision === undefined ? '' : `, ${revision}`;
+  const details = message === undefined ? '' : `: ${message}`;
+  return `test ${test.name} ${verdict}${about}: ${reason}${details} (run ${ref.name})`;
 }
 
 /** The server's words where nothing can be created any more, and nobody is left to be told. */
