@@ -40,13 +40,33 @@ export const Label = z
 /** What paths are put behind; without a slash at its end. */
 export const BaseUrl = z
   .string()
-  .regex(/^https?:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/, 'must begin with http:// or https://, and have no user, ? or #')
+  .regex(
+    /^https?:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/,
+    'must begin with http:// or https://, and have no user, ? or #',
+  )
   .transform((url) => url.replace(/\/+$/, ''));
 
 /** A key, or the new one and the old one while it is rotated. */
 export const KeyPair = z
   .array(z.instanceof(Buffer))
   .max(2, 'name at most two files: the new key and the old one');
+
+const ALLOWED = /^([\w.-]+\/(?:[\w.-]+|\*))=([a-z0-9]([-a-z0-9]*[a-z0-9])?|\*)$/;
+
+/** Repositories, and who may dispatch to each: `owner/name=namespace`, with `*` for any name or any namespace. */
+export const GithubAllow = CommaSeparated.transform((entries, ctx) =>
+  entries.map((entry) => {
+    const [, repository = '', namespace = ''] = ALLOWED.exec(entry) ?? [];
+    if (repository === '') ctx.addIssue({ code: 'custom', message: 'use OWNER/REPOSITORY=NAMESPACE' });
+    return { repository, namespace };
+  }),
+);
+
+/** By namespace. Written out in a Canary, so that others can read it: each opens no more than its own. */
+export const FlaggerTokens = z.record(
+  Label,
+  z.string().min(16, 'a token has at least 16 characters').max(256),
+);
 
 const Texts = z.record(z.string(), z.string());
 const Quantities = z.record(z.string(), z.union([z.string(), z.number().transform(String)]));

@@ -104,6 +104,14 @@ function schema({ read, hostname }: Outside) {
       eventAddress: BaseUrl.optional().describe(
         "Where Flux' notification-controller takes events, such as http://notification-controller.flux-system.svc.cluster.local. to have Alerts pass each verdict on. Without it, nothing is told to Flux.",
       ),
+      flaggerTokensFile: z
+        .string()
+        .transform((path, ctx) => yamlOf(path, contentOf(path, ctx), ctx))
+        .pipe(FlaggerTokens)
+        .optional()
+        .describe(
+          'YAML or JSON file that maps a namespace to the token by which webhooks of Flagger may ask for the tests of its releases; at least 16 characters each. Without it, Flagger may ask for nothing.',
+        ),
       githubApiUrl: BaseUrl.prefault('https://api.github.com').describe(
         "Address of GitHub's API for the administrator's credential and for SyncTests that name none; https://HOST/api/v3 for GitHub Enterprise Server.",
       ),

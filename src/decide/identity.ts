@@ -18,16 +18,46 @@ export function runName(
   test: { readonly kind: Test['kind']; readonly ref: Ref },
   attempt: number | string,
 ): string {
-  const hash = shortHash([
-    release.uid,
-    revision.digest,
-    test.kind,
-    test.ref.namespace,
-    test.ref.name,
-    attempt,
-  ]);
+  const hash = identityHash(release, revision, test, attempt);
   const readable = `${release.name}-${test.ref.name}-v${revision.version}`;
   return `${cut(readable.replaceAll('.', '-'), NAME_LIMIT - hash.length - 1)}-${hash}`;
+}
+
+/** A rollout of a canary by Flagger. */
+export interface Rollout {
+  readonly canary: Ref;
+  /** Flagger's, over what the canary runs: at most 32 characters. */
+  readonly checksum: string;
+}
+
+/** What stands for a rollout where others send an Idempotency-Key. */
+export function rolloutKey({ canary, checksum }: Rollout): string {
+  return `flagger ${canary.namespace}/${canary.name} ${checksum}`;
+}
+
+/**
+ * The name of the run that a rollout asks for: people find it by `e2e-CANARY-CHECKSUM`. Its identity is the hash, as of
+ * every run: the same checksum comes again after a revert, in another namespace, and for another test.
+ */
+export function rolloutRunName(
+  rollout: Rollout,
+  release: { readonly uid: string },
+  revision: { readonly digest: string },
+  test: { readonly kind: Test['kind']; readonly ref: Ref },
+): string {
+  const { canary, checksum } = rollout;
+  const hash = identityHash(release, revision, test, rolloutKey(rollout));
+  const room = NAME_LIMIT - hash.length - checksum.length - 2;
+  return `${cut(`e2e-${canary.name.replaceAll('.', '-')}`, room)}-${checksum}-${hash}`;
+}
+
+function identityHash(
+  release: { readonly uid: string },
+  revision: { readonly digest: string },
+  { kind, ref }: { readonly kind: Test['kind']; readonly ref: Ref },
+  attempt: number | string,
+): string {
+  return shortHash([release.uid, revision.digest, kind, ref.namespace, ref.name, attempt]);
 }
 
 /**

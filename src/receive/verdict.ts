@@ -9,7 +9,8 @@ export interface Wanted {
   readonly afterDigest?: string | undefined;
 }
 
-const STATUSES: Readonly<Record<Verdict, number>> = { passed: 200, failed: 422, inconclusive: 424 };
+/** What a verdict is over HTTP. */
+export const STATUSES: Readonly<Record<Verdict, number>> = { passed: 200, failed: 422, inconclusive: 424 };
 /** 408 Request Timeout: not decided, at least not in the time given. */
 export const NOT_DECIDED = 408;
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { lineName, problemName, runName } from '../../src/decide/identity.ts';
+import { lineName, problemName, rolloutKey, rolloutRunName, runName } from '../../src/decide/identity.ts';
 
 const RELEASE = { name: 'podinfo', uid: '4a6ceaa7-aa10-49ca-96c0-345d5f11f3ee' };
 const REVISION = { digest: `sha256:${'ab'.repeat(32)}`, version: 7 };
@@ -48,6 +48,41 @@ describe('a run’s name', () => {
       hash(runName(RELEASE, { ...REVISION, version: 8 }, named('smoke'), 1)),
       hash(runName(RELEASE, REVISION, named('smoke'), 1)),
     );
+  });
+});
+
+describe('the name of a rollout’s run', () => {
+  const rollout = { canary: { namespace: 'apps', name: 'podinfo' }, checksum: '7d4f9b6c5' };
+
+  test('says the canary and the checksum, and has the identity of a run under that key', () => {
+    const name = rolloutRunName(rollout, RELEASE, REVISION, named('smoke'));
+    assert.equal(name, 'e2e-podinfo-7d4f9b6c5-f6544b3fe5a0f717');
+    assert.equal(hash(name), hash(runName(RELEASE, REVISION, named('smoke'), rolloutKey(rollout))));
+  });
+
+  test('differs where the same checksum comes again', () => {
+    const { canary } = rollout;
+    const names = [
+      rolloutRunName(rollout, RELEASE, REVISION, named('smoke')),
+      rolloutRunName(rollout, RELEASE, { digest: 'after a revert' }, named('smoke')),
+      rolloutRunName(rollout, RELEASE, REVISION, named('e2e')),
+      rolloutRunName(rollout, { uid: 'other' }, REVISION, named('smoke')),
+      rolloutRunName(
+        { ...rollout, canary: { ...canary, namespace: 'b' } },
+        RELEASE,
+        REVISION,
+        named('smoke'),
+      ),
+    ];
+    assert.equal(new Set(names).size, names.length);
+  });
+
+  test('fits a Job’s name however long the others are', () => {
+    const canary = { namespace: 'apps', name: `a.${'b-'.repeat(60)}c` };
+    const name = rolloutRunName({ canary, checksum: 'x'.repeat(32) }, RELEASE, REVISION, named('smoke'));
+    assert.match(name, /^e2e-a-[b-]+-x{32}-[0-9a-f]{16}$/);
+    assert.match(name, /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])$/);
+    assert.ok(rolloutKey({ canary, checksum: 'x'.repeat(32) }).length <= 256);
   });
 });
 

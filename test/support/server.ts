@@ -1,6 +1,6 @@
 import { createLog } from '../../src/log.ts';
 import { createMetrics, type Metrics } from '../../src/metrics.ts';
-import type { ReleaseVerdict, Requests } from '../../src/ports.ts';
+import type { ReleaseVerdict, Requests, Rollouts } from '../../src/ports.ts';
 import { type AppOptions, createApp } from '../../src/receive/app.ts';
 import { createChanges } from '../../src/receive/changes.ts';
 import { listen } from '../../src/receive/listen.ts';
@@ -12,6 +12,11 @@ const NO_REQUESTS: Requests = {
   run: () => Promise.resolve([]),
   override: () => Promise.resolve([]),
   verdict: () => Promise.resolve<ReleaseVerdict | undefined>(undefined),
+};
+
+/** Rollouts of nothing. */
+const NO_ROLLOUTS: Rollouts = {
+  ask: () => Promise.resolve({ result: 'pending', message: '', runs: [] }),
 };
 
 /** postsync's HTTP server on a free port, and what it did. */
@@ -29,6 +34,7 @@ export async function aServer(given: Partial<AppOptions> = {}) {
     requests: NO_REQUESTS,
     kubernetes: { create: () => Promise.reject(new Error('no API server here')) },
     changes,
+    rollouts: NO_ROLLOUTS,
     isReady: () => true,
     stopping: stop.signal,
     log: createLog('info', { write: (line) => void lines.push(JSON.parse(line)) }),
