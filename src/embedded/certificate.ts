@@ -1,4 +1,5 @@
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { isIPv4 } from 'node:net';
 
 /** A key and a certificate for it, in PEM. */
 export interface Certificate {
@@ -16,12 +17,13 @@ const OID = {
 } as const;
 
 /**
- * A self-signed certificate for this machine's loopback addresses, valid for a month.
+ * A self-signed certificate for this machine's loopback addresses and for these names (or IPv4 addresses), valid for
+ * a month.
  *
  * It is built here, byte by byte (RFC 5280, ECDSA with P-256), because Node can sign but not make certificates,
  * `openssl` is not everywhere, and a key that is checked in sets off every secret scanner.
  */
-export function loopbackCertificate(now: Date): Certificate {
+export function loopbackCertificate(now: Date, names: readonly string[] = []): Certificate {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const algorithm = sequence(oid(OID.ecdsaWithSha256));
   const name = sequence(set(sequence(oid(OID.commonName), utf8('embedded cluster'))));
@@ -43,6 +45,7 @@ export function loopbackCertificate(now: Date): Certificate {
             tagged(0x82, Buffer.from('localhost')),
             tagged(0x87, Buffer.of(127, 0, 0, 1)),
             tagged(0x87, Buffer.concat([Buffer.alloc(15), Buffer.of(1)])),
+            ...names.map(alternative),
           ),
         ),
       ),
@@ -53,6 +56,12 @@ export function loopbackCertificate(now: Date): Certificate {
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
     cert: pem(certificate),
   };
+}
+
+function alternative(name: string): Buffer {
+  return isIPv4(name)
+    ? tagged(0x87, Buffer.from(name.split('.').map(Number)))
+    : tagged(0x82, Buffer.from(name));
 }
 
 /** One DER element: tag, length, content. */
