@@ -4,7 +4,7 @@ import type { Logger } from '../log.ts';
 import type { EventAnswer, Metrics } from '../metrics.ts';
 import { irrelevance, parseEvent } from './flux-event.ts';
 import { createHints } from './hints.ts';
-import { answer, RETRY_AFTER_SECONDS, readBody } from './http.ts';
+import { answer, RETRY_AFTER_SECONDS, type Room, readBody } from './http.ts';
 import { bearerOf, isKnown, isSigned, keysToTry } from './signature.ts';
 
 export interface FluxOptions {
@@ -21,8 +21,16 @@ export interface FluxOptions {
   readonly metrics: Pick<Metrics, 'event'>;
 }
 
-/** As much as notification-controller itself takes. Messages carry the log of a failed Helm action. */
-const MAX_BODY_BYTES = 3 * 1024 * 1024;
+/**
+ * A message has at most 39,000 characters, which are 6 bytes each where all are escaped (`\u003c`); the other fields and
+ * the metadata, which a few annotations make, have the rest. What was captured is under 2 KiB.
+ *
+ * @see https://github.com/fluxcd/pkg/blob/main/apis/event/v1beta1/event.go
+ */
+const MAX_BODY_BYTES = 256 * 1024;
+
+/** All bodies whose signatures are not checked yet: a thousandfold burst of events is a fraction of it. */
+const MAX_UNCHECKED_BYTES = 16 * 1024 * 1024;
 
 const NOTHING = Buffer.alloc(0);
 
@@ -40,6 +48,7 @@ export function fluxRoute(options: FluxOptions): RequestHandler {
   const hint = createHints(options.onRelease);
   const reasons = new Set(options.reasons);
   const keys = keysToTry(options.hmacKeys);
+  const room: Room = { bytes: MAX_UNCHECKED_BYTES };
 
   function refusal(body: Buffer, signature: string | undefined, bearer: string | undefined) {
     if (isSigned(body, signature, keys) || isKnown(bearer, bearerTokens)) return undefined;
@@ -50,9 +59,11 @@ export function fluxRoute(options: FluxOptions): RequestHandler {
     return 'neither X-Signature nor a bearer token came with it: is the Provider of type generic-hmac?';
   }
 
-  function judge(body: Buffer | undefined, signature?: string, bearer?: string): Reply {
-    if (!body)
+  function judge(body: Awaited<ReturnType<typeof readBody>>, signature?: string, bearer?: string): Reply {
+    if (body === 'too large')
       return { status: 413, counted: 'too_large', because: `the body is over ${MAX_BODY_BYTES} bytes` };
+    if (body === 'no room')
+      return { status: 429, counted: 'busy', because: 'too much is being sent at once; send it again' };
     const unauthorized = refusal(body, signature, bearer);
     if (unauthorized) return { status: 401, counted: 'unauthorized', because: unauthorized };
     const event = parseEvent(body);
@@ -80,13 +91,13 @@ export function fluxRoute(options: FluxOptions): RequestHandler {
     const bearer = bearerOf(headers.authorization);
     // Who shows nothing at all need not be listened to.
     const isAnonymous = signature === undefined && bearer === undefined;
-    const body = isAnonymous ? NOTHING : await readBody(req, MAX_BODY_BYTES);
+    const body = isAnonymous ? NOTHING : await readBody(req, MAX_BODY_BYTES, room);
     const reply = judge(body, signature, bearer);
     const { status, counted, because, event } = reply;
     const accepted = counted === 'accepted';
     metrics.event(counted);
     if (status === 202) log.info({ ...event, accepted, because }, 'event received');
     else log.warn({ status, because }, 'event refused');
-    answer(res, status, { accepted, because });
+    answer(res, status, { accepted, because }, status === 429 ? { 'retry-after': RETRY_AFTER_SECONDS } : {});
   };
 }

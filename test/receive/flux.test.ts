@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import { type IncomingMessage, request } from 'node:http';
 import { describe, test } from 'node:test';
 import { aServer } from '../support/server.ts';
 
@@ -292,9 +294,17 @@ describe('an event is taken', () => {
     assert.equal((await send(server.url, body)).accepted, true);
   });
 
-  test('of 3 MiB, and refused with 413 beyond', async () => {
+  test('of the longest message there is, all of it escaped', async () => {
     await using server = await aFluxServer();
-    const padding = 3 * 1024 * 1024 - FIRST.length;
+    const body = changed((event) => (event['message'] = '<'.repeat(39_000))).replaceAll('<', '\\u003c');
+    assert.ok(body.length > 6 * 39_000);
+
+    assert.equal((await send(server.url, body)).accepted, true);
+  });
+
+  test('of 256 KiB, and refused with 413 beyond', async () => {
+    await using server = await aFluxServer();
+    const padding = 256 * 1024 - FIRST.length;
     const largest = FIRST + ' '.repeat(padding);
 
     assert.equal((await send(server.url, largest)).status, 202);
@@ -303,6 +313,41 @@ describe('an event is taken', () => {
 });
 
 describe('the receiver', () => {
+  test('holds 16 MiB of what is not known to be signed, and asks for the rest to be sent again', async () => {
+    await using server = await aFluxServer();
+    const body = FIRST + ' '.repeat(256 * 1024 - FIRST.length);
+    const many = 70;
+    const { promise: allButTheEnd, resolve } = Promise.withResolvers<void>();
+    let received = 0;
+    server.server.on('request', (req: IncomingMessage) => {
+      req.on('data', (piece: Buffer) => {
+        received += piece.length;
+        if (received === many * (body.length - 1)) resolve();
+      });
+    });
+    const headers = { 'x-signature': signed(body), 'content-length': body.length };
+    const requests = Array.from({ length: many }, () => {
+      const req = request(`${server.url}/flux`, { method: 'POST', headers });
+      req.write(body.slice(0, -1));
+      return req;
+    });
+    await allButTheEnd;
+
+    const answers = await Promise.all(
+      requests.map(async (req) => {
+        const [res] = (await once(req.end(body.slice(-1)), 'response')) as [IncomingMessage];
+        res.resume();
+        return [res.statusCode, res.headers['retry-after']];
+      }),
+    );
+
+    const refused = answers.filter(([status]) => status === 429);
+    assert.ok(refused.length >= many - 64 && refused.length < 20);
+    assert.ok(refused.every(([, retryAfter]) => retryAfter === '2'));
+    assert.ok(answers.every(([status]) => status === 429 || status === 202));
+    assert.equal((await send(server.url, body)).accepted, true);
+  });
+
   test('asks to be tried again while it stops', async () => {
     await using server = await aFluxServer();
     server.stop();
