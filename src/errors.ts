@@ -10,6 +10,22 @@ export type ErrorCode =
   | 'TEST_NOT_FOUND'
   /** A request finds nothing deployed, another deployment than it names, or no test. */
   | 'NOTHING_TO_TEST'
+  /** The keys of those who issue the tokens of jobs cannot be had. */
+  | 'ISSUER_UNAVAILABLE'
+  /** 400, 404, 410, 422 and the like of GitHub: the request is wrong; nothing was started, and sending it again cannot help. */
+  | 'GITHUB_REJECTED'
+  /** 401 of GitHub, or a GitHub App that gets no token: the credential is wrong. */
+  | 'GITHUB_UNAUTHORIZED'
+  /** GitHub refused, and a limit is not why: a right, a policy. Nothing was started; it may change. */
+  | 'GITHUB_FORBIDDEN'
+  /** A primary or secondary limit of GitHub's. Nothing was started; `limits` knows until when. */
+  | 'GITHUB_LIMITED'
+  /** The request was surely not sent: no connection to GitHub could be made. */
+  | 'GITHUB_UNREACHABLE'
+  /** No answer, or 5xx: whether GitHub carried it out is not known. */
+  | 'GITHUB_UNANSWERED'
+  /** There is no credential for GitHub where there should be one, or it cannot be read. */
+  | 'CREDENTIALS_MISSING'
   /** 404 of the Kubernetes API. */
   | 'API_NOT_FOUND'
   /** 409 AlreadyExists: the name is taken. */

@@ -1,0 +1,75 @@
+import { z } from 'zod';
+import { PostsyncError } from '../../errors.ts';
+import type { Accepted, WorkflowRun } from './github.ts';
+
+const Time = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
+
+/**
+ * A workflow run, as far as it is read. Where one cannot be read the whole answer is refused: a run that is left out
+ * would be taken for one that is not there.
+ *
+ * @see https://docs.github.com/rest/actions/workflow-runs
+ */
+const Run = z
+  .looseObject({
+    id: z.int().positive(),
+    /** Absent from GitHub Enterprise before 3.5. */
+    display_title: z.string().nullish(),
+    event: z.string(),
+    status: z.string().nullish(),
+    conclusion: z.string().nullish(),
+    html_url: z.string(),
+    created_at: Time,
+    run_started_at: Time.nullish(),
+    updated_at: Time,
+  })
+  .transform(
+    (run): WorkflowRun => ({
+      id: run.id,
+      title: run.display_title ?? '',
+      event: run.event,
+      status: run.status ?? 'requested',
+      ...(run.conclusion && { conclusion: run.conclusion }),
+      url: run.html_url,
+      createdAt: run.created_at,
+      ...(run.run_started_at && { startedAt: run.run_started_at }),
+      updatedAt: run.updated_at,
+    }),
+  );
+
+const Runs = z.looseObject({ workflow_runs: z.array(Run) });
+
+const Details = z
+  .looseObject({ workflow_run_id: z.int().positive(), html_url: z.string() })
+  .transform((details): Accepted => ({ id: details.workflow_run_id, url: details.html_url }));
+
+const Token = z
+  .looseObject({ token: z.string().min(1), expires_at: Time })
+  .transform(({ token, expires_at }) => ({ token, expiresAt: expires_at }));
+
+export function runIn(data: unknown): WorkflowRun {
+  return readAs(Run, data);
+}
+
+export function runsIn(data: unknown): readonly WorkflowRun[] {
+  return readAs(Runs, data).workflow_runs;
+}
+
+export function tokenIn(data: unknown): { readonly token: string; readonly expiresAt: Date } {
+  return readAs(Token, data);
+}
+
+/** @returns `undefined` where the answer does not say: the dispatch was accepted all the same */
+export function detailsIn(data: unknown): Accepted | undefined {
+  return Details.safeParse(data).data;
+}
+
+function readAs<T>(schema: z.ZodType<T>, data: unknown): T {
+  const read = schema.safeParse(data);
+  if (read.success) return read.data;
+  const [issue] = read.error.issues;
+  throw new PostsyncError(
+    'GITHUB_UNANSWERED',
+    `an answer of GitHub cannot be read: ${issue?.path.join('.')}: ${issue?.message}`,
+  );
+}
