@@ -44,6 +44,8 @@ export interface Metrics {
   releaseResult(release: Ref, result: Result | undefined): void;
   /** Has the form of `KubernetesOptions.onCall`. */
   apiCall(verb: string, resource: string, code: number, seconds: number): void;
+  /** A call to GitHub's API; code 0 is no answer. */
+  githubCall(operation: string, code: number, seconds: number): void;
   /** Says where the values come from that are read, not counted. Call it once. */
   gauges(from: Gauges): void;
 }
@@ -112,6 +114,19 @@ export function createMetrics(options: { readonly cluster: string; readonly vers
     buckets: CALL_SECONDS,
     registers,
   });
+  const githubCalls = new Counter({
+    name: 'postsync_github_requests_total',
+    help: 'Calls to the GitHub API, by operation and HTTP status; 0 is no answer.',
+    labelNames: ['operation', 'code'],
+    registers,
+  });
+  const githubCallSeconds = new Histogram({
+    name: 'postsync_github_request_duration_seconds',
+    help: 'Time until the GitHub API answered, by operation.',
+    labelNames: ['operation'],
+    buckets: CALL_SECONDS,
+    registers,
+  });
   const build = new Gauge({
     name: 'postsync_build_info',
     help: 'Always 1; its labels say what is running.',
@@ -147,6 +162,10 @@ export function createMetrics(options: { readonly cluster: string; readonly vers
     apiCall(verb, resource, code, seconds) {
       calls.inc({ verb, resource, code });
       callSeconds.observe({ verb, resource }, seconds);
+    },
+    githubCall(operation, code, seconds) {
+      githubCalls.inc({ operation, code });
+      githubCallSeconds.observe({ operation }, seconds);
     },
     gauges: (from) => register(from, registry),
   };

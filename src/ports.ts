@@ -1,13 +1,17 @@
+import type { Rollout } from './decide/identity.ts';
 import type {
   Cause,
+  Dispatch,
   JobRef,
-  JobState,
+  Link,
   Outcome,
+  Reason,
   Ref,
   Release,
   Result,
   Revision,
   Run,
+  RunState,
   Test,
   Workload,
 } from './decide/model.ts';
@@ -38,6 +42,22 @@ export interface Started {
   readonly url?: string | undefined;
 }
 
+/** What is written down before a test is dispatched. */
+export interface Claim {
+  readonly release: Release;
+  readonly revision: Revision;
+  readonly test: Test;
+  readonly dispatch: Dispatch;
+}
+
+/** What is known of a run that has ended, besides its outcome. */
+export interface Ending {
+  readonly startedAt?: Date | undefined;
+  readonly link?: Link | undefined;
+  /** Of a dispatch: nothing of it goes on any more. */
+  readonly settled?: boolean;
+}
+
 /** What the loop writes down, and reads live. What is written or read is known from then on. */
 export interface Records {
   /** @returns the release as the API server has it now; `undefined`: there is none */
@@ -50,7 +70,12 @@ export interface Records {
   createRun(given: NewRun): Promise<Run>;
   pinRun(run: Run, release: Release, revision: Revision): Promise<Run>;
   startRun(run: Run, started: Started): Promise<Run>;
-  endRun(run: Run, outcome: Outcome, startedAt: Date | undefined): Promise<Run>;
+  /** @throws {PostsyncError} `API_CONFLICT`: the run changed since it was read, so another may have claimed it */
+  claimRun(run: Run, claim: Claim): Promise<Run>;
+  /** Takes a claim back: nothing was sent. */
+  unclaimRun(run: Run): Promise<Run>;
+  noteDispatch(run: Run, note: Pick<Dispatch, 'unanswered'> | Pick<Dispatch, 'settled'> | Link): Promise<Run>;
+  endRun(run: Run, outcome: Outcome, ending?: Ending): Promise<Run>;
   removeRun(run: Run): Promise<void>;
   /** @throws {PostsyncError} `API_CONFLICT` when the release changed since it was read */
   writeProjection(release: Release, projection: Projection): Promise<void>;
@@ -74,7 +99,7 @@ export interface KnownJob extends JobRef {
 /** Runs tests as Jobs. */
 export interface Jobs {
   /** What a run's Job is doing; `undefined`: no such Job is known, which does not mean that there is none. */
-  stateOf(run: Run, now: Date): JobState | undefined;
+  stateOf(run: Run, now: Date): RunState | undefined;
   /**
    * Creates the Job of a run, or finds that it was created before; or finds that no Job is needed, and says the outcome.
    *
@@ -94,6 +119,45 @@ export interface Jobs {
   stop(job: KnownJob): Promise<void>;
   /** Lets Kubernetes remove the Job after a while. */
   seal(job: KnownJob): Promise<void>;
+}
+
+/** Something keeps a test from being dispatched now. */
+export interface Held {
+  readonly kind: 'held';
+  readonly until: Date;
+  /** What it means when it lasts too long; absent: it waits for its turn, which costs nothing of its time to start. */
+  readonly why?: { readonly reason: Reason; readonly message: string };
+}
+
+/** A test will never be dispatched, and surely was not. */
+export interface Refusal {
+  readonly kind: 'refused';
+  readonly reason: Reason;
+  readonly message: string;
+}
+
+/** A test that can be dispatched now. It is claimed first, and sent once. */
+export interface Ready {
+  readonly kind: 'ready';
+  readonly dispatch: Dispatch;
+  /** @returns `held`: it surely did not arrive; `unanswered`: it may have arrived */
+  send(): Promise<
+    | { readonly kind: 'accepted'; readonly link?: Link | undefined }
+    | { readonly kind: 'unanswered'; readonly message: string }
+    | Held
+    | Refusal
+  >;
+}
+
+/** Runs tests as workflows on GitHub. */
+export interface Dispatches {
+  /** What is known of a run that was dispatched. When that is old, it is asked for, and the release looked at again. */
+  stateOf(run: Run, now: Date): RunState | undefined;
+  prepare(run: Run, syncTest: SyncTest, release: Release, now: Date): Promise<Ready | Held | Refusal>;
+  /** Asks whether a workflow run may be the one of a run. @returns it, when it may */
+  confirm(run: Run, workflowRunId: number): Promise<Link | undefined>;
+  /** Cancels what goes on of an ended run. @returns when to try again; `undefined`: nothing goes on, or it is given up */
+  stop(run: Run, now: Date): Promise<Date | undefined>;
 }
 
 /** What was found out about a SyncTest. */
@@ -171,4 +235,35 @@ export interface Requests {
   override(release: Ref, decided: Decided): Promise<readonly string[]>;
   /** @returns `undefined`: there is no such release */
   verdict(release: Ref): Promise<ReleaseVerdict | undefined>;
+}
+
+/** How the tests stand that a rollout of a canary asks for. */
+export interface RolloutVerdict {
+  readonly result: Result;
+  /** A sentence, with a part for each test. */
+  readonly message: string;
+  readonly runs: readonly string[];
+  /** What is deployed; absent: nothing. */
+  readonly digest?: string;
+}
+
+/** What Flagger asks for. */
+export interface Rollouts {
+  /**
+   * How the tests stand, by what has ended since the rollout asked for them first: its own runs, their retries, and what
+   * people asked for or decided. Pending while the release does not stand still.
+   *
+   * @param options.start creates the run of each test, where the rollout has none on what is deployed
+   * @param options.digest pending, and nothing is created, where another one is deployed
+   * @throws {PostsyncError} `RELEASE_NOT_FOUND`, `TEST_NOT_FOUND`; `API_CONFLICT`: somebody else's run has such a name
+   */
+  ask(
+    release: Ref,
+    rollout: Rollout,
+    options: {
+      readonly tests: readonly string[];
+      readonly start: boolean;
+      readonly digest?: string | undefined;
+    },
+  ): Promise<RolloutVerdict>;
 }

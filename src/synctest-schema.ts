@@ -124,10 +124,21 @@ const Github = z
     payload: Loose.optional(),
     inputs: Strings.optional(),
     secretRef: z.strictObject({ name: Name }).optional(),
-    apiUrl: z.url({ protocol: /^https?$/ }).optional(),
+    apiUrl: z
+      .url({ protocol: /^https$/, error: 'is not an https:// address' })
+      .refine((url) => urlProblem(url) === undefined, 'is not an address to call')
+      .transform((url) => url.replace(/\/+$/, ''))
+      .optional(),
   })
   .refine(({ trigger, workflow, ref }) => trigger !== 'workflow_dispatch' || (workflow && ref), {
     message: 'workflow_dispatch needs workflow and ref',
+  })
+  .refine(({ payload = {}, inputs = {} }) => !('postsync' in payload) && !('postsync' in inputs), {
+    message: 'the key postsync of a payload or of inputs is what postsync sends itself',
+  })
+  .refine(({ apiUrl, secretRef }) => apiUrl === undefined || secretRef !== undefined, {
+    message:
+      "apiUrl needs secretRef: the administrator's credential goes to the administrator's address only",
   });
 
 /** What a test does; the schema of each is applied only to the one that is given. */
@@ -144,10 +155,7 @@ export const Settings = z.object({
   suspend: z.boolean().default(false),
   releases: z.strictObject({ names: z.array(Name).optional(), ...labels }).optional(),
   namespaceSelector: z.strictObject(labels).optional(),
-  after: z
-    .array(z.enum(['install', 'upgrade', 'rollback']))
-    .min(1)
-    .default(['install', 'upgrade']),
+  after: z.array(z.enum(['install', 'upgrade', 'rollback'])).default(['install', 'upgrade']),
   existing: z.enum(['skip', 'test']).default('skip'),
   required: z.boolean().default(true),
   needs: z.array(Name).default([]),

@@ -13,7 +13,7 @@ import {
   type ShortJob,
 } from './synctest-schema.ts';
 
-export type { HelmTest, HttpCheck, JobTemplate, ShortJob } from './synctest-schema.ts';
+export type { Github, HelmTest, HttpCheck, JobTemplate, ShortJob } from './synctest-schema.ts';
 
 /** What a test does. `none` where the spec is invalid: such a test is never started. */
 export type Body =
@@ -112,6 +112,29 @@ export function helmTest(release: Release): SyncTest {
   });
 }
 
+/** What an administrator lets annotations ask of GitHub. */
+export interface GithubDefaults {
+  /** Why a namespace may not dispatch to a repository by the administrator's credential, in a sentence. */
+  readonly refusal: (repository: string, namespace: string) => string | undefined;
+}
+
+/** The `repository_dispatch` that a release asks for by the annotation `postsync.dev/github`. */
+export function githubTest(release: Release, { refusal }: GithubDefaults): SyncTest {
+  const { namespace } = release.ref;
+  const repository = release.annotations[KEYS.github]?.trim() ?? '';
+  const read = BODIES.github.safeParse({ repository });
+  const refused = read.success ? refusal(repository, namespace) : undefined;
+  const problem = read.success ? refused && `: ${refused}` : ' is not OWNER/REPOSITORY';
+  const body: Body = read.success && !problem ? { kind: 'github', github: read.data } : { kind: 'none' };
+  return syncTest(Settings.parse({}), body, {
+    ref: { namespace, name: 'github' },
+    kind: 'BuiltIn',
+    generation: 0,
+    createdAt: new Date(0),
+    ...(problem && { invalid: `the annotation ${KEYS.github}${problem}` }),
+  });
+}
+
 type Identity = Pick<Test, 'ref' | 'kind' | 'generation' | 'createdAt' | 'invalid'>;
 
 function syncTest(settings: z.output<typeof Settings>, body: Body, identity: Identity): SyncTest {
@@ -165,9 +188,6 @@ function readBody(spec: Readonly<Record<string, unknown>>): { body: Body; proble
   const read = BODIES[isTemplate ? 'template' : kind].safeParse(value);
   if (!read.success) {
     return { body: none, problems: read.error.issues.map((issue) => sentence(issue, ['spec', kind])) };
-  }
-  if (kind === 'github') {
-    return { body: none, problems: ['github tests are not supported by this version'] };
   }
   const body =
     kind === 'check' || isTemplate

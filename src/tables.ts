@@ -11,7 +11,7 @@ import { readJob } from './run/job-view.ts';
 import type { JobTables } from './run/jobs.ts';
 import { OURS } from './run/labels.ts';
 import { type FailedCreate, readFailedCreate, readPod } from './run/pod-view.ts';
-import { helmTest, httpTest, readSyncTest, type SyncTest } from './synctest.ts';
+import { type GithubDefaults, githubTest, helmTest, httpTest, readSyncTest, type SyncTest } from './synctest.ts';
 import { createTable, type Table, type TableOptions } from './table.ts';
 
 /** Everything postsync knows of the cluster, kept by watching it. */
@@ -20,6 +20,7 @@ export type Tables = World & JobTables;
 export interface TablesOptions {
   readonly log: Logger;
   readonly testsNamespace: string | undefined;
+  readonly github: GithubDefaults;
   /** A release, or something of it, changed. */
   readonly onRelease: (release: Ref) => void;
   /** A SyncTest changed, or a release that it may select. */
@@ -94,7 +95,7 @@ export function createTables(options: TablesOptions): Tables {
       testsNamespace === undefined || testsNamespace === namespace ? [] : tests.in(testsNamespace);
     return [...tests.in(namespace), ...shared].map(({ test }) => test.ref);
   }
-  return { releases, tests, runs, namespaces, jobs, pods, complaints, builtIn };
+  return { releases, tests, runs, namespaces, jobs, pods, complaints, builtIn: (release) => builtIn(release, options.github) };
 }
 
 export interface FollowAllOptions {
@@ -130,11 +131,12 @@ export function followAll(kubernetes: Kubernetes, tables: Tables, options: Follo
 }
 
 /** The built-in tests that a release's annotations ask for. */
-function builtIn(release: Release): readonly SyncTest[] {
-  const { [KEYS.http]: http, [KEYS.helmTest]: helm } = release.annotations;
+function builtIn(release: Release, defaults: GithubDefaults): readonly SyncTest[] {
+  const { [KEYS.http]: http, [KEYS.helmTest]: helm, [KEYS.github]: github } = release.annotations;
   return [
     ...(http === undefined ? [] : [httpTest(release)]),
     ...(helm === undefined || helm === 'false' ? [] : [helmTest(release)]),
+    ...(github === undefined ? [] : [githubTest(release, defaults)]),
   ];
 }
 

@@ -22,6 +22,7 @@ import { createJobs } from './run/jobs.ts';
 import { sample } from './run/sample.ts';
 import { createTables, type Tables } from './tables.ts';
 import { tellFlux } from './tell-flux.ts';
+import { githubDefaults, wireGithub } from './wire-github.ts';
 
 export interface WireOptions {
   readonly config: Config;
@@ -68,6 +69,7 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     onTest,
     onRunGone,
     testsNamespace: config.testsNamespace,
+    github: githubDefaults(config),
   });
   const admission = createAdmission({ maxRuns: config.maxRuns, now: () => new Date(), onRoom: onRelease });
 
@@ -79,11 +81,13 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
   const written: Records = createRecords(kubernetes, tables);
   const { records, flush } = tellFlux(written, { config, world: tables, log, metrics });
   const jobs: Jobs = createJobs(kubernetes, tables, { settings, logUrlTemplate: config.logUrlTemplate });
+  const { dispatches, check } = wireGithub({ config, kubernetes, metrics, wake: onRelease });
   const world: World = tables;
   const deps: Deps = {
     world,
     records,
     jobs,
+    dispatches,
     admission,
     policy() {
       const heardSince = heard.since();
@@ -104,7 +108,10 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
   const checkTest = createTestCheck(
     world,
     {
-      dryRun: (syncTest) => dryRun(kubernetes, jobFor({ ...sample(syncTest.test.ref), syncTest, settings })),
+      dryRun: (syncTest) =>
+        syncTest.body.kind === 'github'
+          ? check(syncTest)
+          : dryRun(kubernetes, jobFor({ ...sample(syncTest.test.ref), syncTest, settings })),
       async writeFinding(ref, finding) {
         tables.tests.upsert(await writeFinding(kubernetes, ref, finding));
       },
@@ -142,7 +149,8 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
   /** What goes on already takes its place before anything new is admitted. */
   function start(): void {
     for (const run of tables.runs.values()) {
-      if (run.job && !run.outcome) admission.count(run, tables.tests.get(keyOf(run.test))?.test);
+      if ((run.job ?? run.dispatch) && !run.outcome)
+        admission.count(run, tables.tests.get(keyOf(run.test))?.test);
     }
     queue.start();
   }

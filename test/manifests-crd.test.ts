@@ -97,8 +97,8 @@ describe('the API server keeps every field of a SyncTestRun that is written', ()
     await pinRun(kubernetes, anyRun, release, revision);
     await startRun(kubernetes, anyRun, { release, revision, test: syncTest, job, url: 'https://logs' });
     const outcome = { verdict: 'failed', reason: 'JobFailed', message: 'm', finishedAt: new Date() } as const;
-    await endRun(kubernetes, anyRun, outcome, new Date());
-    await endRun(kubernetes, anyRun, { ...outcome, verdict: 'passed' }, undefined);
+    await endRun(kubernetes, anyRun, outcome, { startedAt: new Date() });
+    await endRun(kubernetes, anyRun, { ...outcome, verdict: 'passed' });
     allValid(written.map((body) => ({ ...anyRunObject(), ...body })));
   });
 

@@ -97,7 +97,6 @@ describe('a spec that cannot work says why', () => {
     [{ job: {} }, 'spec.job.image is missing'],
     [{ job: { ...job, imag: 1 } }, 'spec.job has no field "imag"'],
     [{ job, retrys: 1 }, 'spec has no field "retrys"'],
-    [{ job, after: [] }, 'spec.after: too small: expected array to have >=1 items'],
     [{ job, retries: -1 }, 'spec.retries: too small: expected number to be >=0'],
     [{ job, timeout: '0s' }, 'spec.timeout is too short'],
     [{ job, needs: ['smoke'] }, 'spec.needs names the test itself'],
@@ -137,7 +136,18 @@ describe('a spec that cannot work says why', () => {
       'spec.check.http.0.bodyMatch is not a regular expression',
     ],
     [{ helmTest: { filters: [{}] } }, 'spec.helmTest.filters.0.name is missing'],
-    [{ github: { repository: 'acme/e2e' } }, 'github tests are not supported by this version'],
+    [
+      { github: { repository: 'acme/e2e', apiUrl: 'https://github.example.com/api/v3' } },
+      "spec.github: apiUrl needs secretRef: the administrator's credential goes to the administrator's address only",
+    ],
+    [
+      { github: { repository: 'acme/e2e', payload: { postsync: 1 } } },
+      'spec.github: the key postsync of a payload or of inputs is what postsync sends itself',
+    ],
+    [
+      { github: { repository: 'acme/e2e', apiUrl: 'http://github.example.com', secretRef: { name: 's' } } },
+      'spec.github.apiUrl is not an https:// address',
+    ],
     [{ github: { repository: 'acme' } }, 'spec.github.repository is not OWNER/REPOSITORY'],
   ];
   for (const [spec, why] of cases) test(why, () => assert.ok(invalid(spec).startsWith(why), invalid(spec)));

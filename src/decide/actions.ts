@@ -1,4 +1,4 @@
-import type { Cause, JobState, Outcome, Policy, Release, Revision, Run, Test } from './model.ts';
+import type { Cause, Link, Outcome, Policy, Release, Revision, Run, RunState, Test } from './model.ts';
 import type { Rest } from './rest.ts';
 import type { Selection } from './select.ts';
 
@@ -10,8 +10,8 @@ export interface Observed {
   readonly runs: readonly Run[];
   /** The test of a run, whether or not the release still asks for it; `undefined`: it is gone. */
   readonly testOf: (run: Run) => Test | undefined;
-  /** What the Job of a run is doing; `undefined`: no such Job is known. */
-  readonly jobOf: (run: Run) => JobState | undefined;
+  /** What a run is doing; `undefined`: it is not known to have been started. */
+  readonly stateOf: (run: Run) => RunState | undefined;
 }
 
 /** What every rule may look at: the release, where it stands, and the time. */
@@ -35,6 +35,8 @@ export type Action =
   | { readonly type: 'start'; readonly run: Run; readonly test: Test }
   /** Its Job was started but is not known: look for it, and only then call it lost. */
   | { readonly type: 'find'; readonly run: Run }
+  /** The workflow run that it caused was found: write down which one it is. */
+  | { readonly type: 'link'; readonly run: Run; readonly link: Link }
   | { readonly type: 'finish'; readonly run: Run; readonly outcome: Outcome }
   | { readonly type: 'remove'; readonly run: Run };
 

@@ -1,6 +1,6 @@
 import { act, type Look, later, type Step, wait } from './actions.ts';
 import { KEYS } from './keys.ts';
-import type { JobState, Outcome, Policy, Release, Run, Test, Verdict } from './model.ts';
+import type { Outcome, Policy, Release, Run, RunState, Test, Verdict } from './model.ts';
 import { isMoving } from './rest.ts';
 import { isOf } from './standing.ts';
 
@@ -10,6 +10,9 @@ const FATAL_AFTER_MS = 30_000;
 /** Nodes tell late of what happened while the API server did not answer: a kubelet syncs the state of its Pods every 10 s. */
 const NODES_TELL_MS = 30_000;
 
+/** How long after its time was up a run is asked for that could not be asked for before. */
+const UNTOLD_MS = 10 * 60_000;
+
 /** What an unfinished run needs now. */
 export function follow(run: Run, look: Look): Step {
   const { release, now } = look;
@@ -18,10 +21,11 @@ export function follow(run: Run, look: Look): Step {
   if (run.digest === undefined || run.releaseUid === undefined) return pin(run, look);
   if (run.override) return finish(run, overridden(run.override, now));
 
-  const job = look.jobOf(run);
+  const state = look.stateOf(run);
   const test = look.testOf(run);
-  if (isSuperseded(run, release) && !(job && mayEnd(job, test))) return finish(run, superseded(release, now));
-  if (job) return followJob(run, job, look);
+  if (isSuperseded(run, release) && !(state && mayEnd(state, test)))
+    return finish(run, superseded(release, now));
+  if (state) return followStarted(run, state, look);
   if (run.job) return act({ type: 'find', run }, `the Job of ${run.ref.name} is not known`);
   return begin(run, test, look);
 }
@@ -82,41 +86,57 @@ export function isSuspended(test: Test, release: Release): boolean {
   return test.suspended || release.annotations[KEYS.suspend] === 'true';
 }
 
-/** `onNewRevision: finish`: a Job that goes on may come to its end, though its verdict will not count. */
-function mayEnd(job: JobState, test: Test | undefined): boolean {
-  return test?.onNewRevision === 'finish' && job.phase !== 'ended';
+/** `onNewRevision: finish`: what goes on may come to its end, though its verdict will not count. */
+function mayEnd(state: RunState, test: Test | undefined): boolean {
+  return test?.onNewRevision === 'finish' && state.phase !== 'ended';
 }
 
-function followJob(run: Run, job: JobState, look: Look): Step {
+function followStarted(run: Run, state: RunState, look: Look): Step {
   const { release, now } = look;
-  if (job.phase === 'ended') return conclude(run, job.outcome, release, now);
-  const { deadline, outcome } = deadlineOf(job, look);
-  if (now >= deadline) return conclude(run, outcome, release, now);
+  if (state.phase === 'ended') return conclude(run, state.outcome, release, now);
+  const { deadline, outcome } = deadlineOf(state, look);
+  const { asked, link } = state;
+  if (now >= deadline && isTold(state, deadline)) return conclude(run, outcome, release, now);
+  if (now >= later(deadline, UNTOLD_MS)) return conclude(run, untold(now), release, now);
+  if (link && run.dispatch && run.dispatch.runId === undefined) {
+    return act({ type: 'link', run, link }, `the workflow run of ${run.ref.name} was found`);
+  }
   const test = look.testOf(run);
-  if (!run.job && test && !isSuperseded(run, release)) {
+  if (!run.job && !run.dispatch && test && !isSuperseded(run, release)) {
     // That its Job was created was not written down: until it is, a Job that is gone would be created again.
     const because = `the Job of ${run.ref.name} is there, and not yet written down`;
     return { ...act({ type: 'start', run, test }, because), wakeAt: deadline };
   }
-  return wait(`${run.ref.name} is ${job.phase === 'running' ? 'running' : 'about to run'}`, deadline);
+  const because = `${run.ref.name} is ${state.phase === 'running' ? 'running' : 'about to run'}`;
+  return wait(because, asked && (asked.again < deadline || now >= deadline) ? asked.again : deadline);
 }
 
-/** When time is up for a Job that goes on, and what that will mean. */
+/** Whether it is known that it still went on when its time was up. */
+function isTold({ asked }: Exclude<RunState, { phase: 'ended' }>, deadline: Date): boolean {
+  return asked === undefined || (asked.at !== undefined && asked.at >= deadline);
+}
+
+/** When time is up for what goes on, and what that will mean. */
 function deadlineOf(
-  job: Exclude<JobState, { phase: 'ended' }>,
+  state: Exclude<RunState, { phase: 'ended' }>,
   { now, policy }: Look,
 ): { deadline: Date; outcome: Outcome } {
-  const { since, limits } = job;
-  if (job.phase === 'running') {
+  const { since, limits } = state;
+  if (state.phase === 'running') {
     const message = `it ran for longer than its timeout of ${seconds(limits.timeoutMs)}`;
     return {
       deadline: latest(later(since, limits.timeoutMs), toldSince(policy)),
       outcome: { verdict: 'failed', reason: 'TimedOut', message, finishedAt: now },
     };
   }
-  const limitMs = job.fatal ? Math.min(FATAL_AFTER_MS, limits.startTimeoutMs) : limits.startTimeoutMs;
-  const message = `no container ran within ${seconds(limitMs)}: ${job.message}`;
-  return { deadline: later(since, limitMs), outcome: inconclusive(job.reason, message, now) };
+  const limitMs = state.fatal ? Math.min(FATAL_AFTER_MS, limits.startTimeoutMs) : limits.startTimeoutMs;
+  const what = state.asked ? 'no workflow' : 'no container';
+  const message = `${what} ran within ${seconds(limitMs)}: ${state.message}`;
+  return { deadline: later(since, limitMs), outcome: inconclusive(state.reason, message, now) };
+}
+
+function untold(now: Date): Outcome {
+  return inconclusive('RunNotFound', 'GitHub could not be asked how it ended before its time was up', now);
 }
 
 /** A verdict counts only when the release stands still, at the revision that was tested. */

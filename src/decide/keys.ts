@@ -6,6 +6,8 @@ export const KEYS = {
   http: 'postsync.dev/http',
   /** Written by people: `true`, or names of test hooks, for the chart's own tests. */
   helmTest: 'postsync.dev/helm-test',
+  /** Written by people: `owner/name` of a repository to dispatch to. */
+  github: 'postsync.dev/github',
   /** Written by people: `true` starts nothing; what runs is followed to its end. */
   suspend: 'postsync.dev/suspend',
   /** Written by people: a new value asks for a re-run. */

@@ -32,6 +32,7 @@ export type Reason =
   | 'OOMKilled'
   | 'TimedOut'
   | 'HookFailed'
+  | 'WorkflowFailed'
   // inconclusive, tried again
   | 'TestSaidSo'
   | 'ImagePullFailed'
@@ -43,6 +44,8 @@ export type Reason =
   | 'PodDeleted'
   | 'JobLost'
   | 'JobConflict'
+  | 'WorkflowCancelled'
+  | 'GitHubUnavailable'
   // inconclusive, not tried again
   | 'JobRefused'
   | 'Superseded'
@@ -51,7 +54,10 @@ export type Reason =
   | 'TestGone'
   | 'NotSelected'
   | 'RemoteCluster'
-  | 'CredentialsMissing';
+  | 'CredentialsMissing'
+  | 'DispatchRefused'
+  | 'RunNotFound'
+  | 'WorkflowNotRun';
 
 /** What a run was created for. */
 export type Cause = 'install' | 'upgrade' | 'rollback' | 'retry' | 'test-changed' | 'manual' | 'override';
@@ -165,6 +171,30 @@ export interface JobRef extends Ref {
   readonly uid: string;
 }
 
+/** A test that was sent elsewhere. It is written down before it is sent, and then never sent again. */
+export interface Dispatch {
+  /** `owner/name` */
+  readonly repository: string;
+  readonly trigger: 'repository_dispatch' | 'workflow_dispatch';
+  readonly apiUrl: string;
+  /** The Secret with the credential; absent: the administrator's. */
+  readonly secret?: Ref;
+  readonly claimedAt: Date;
+  readonly limits: Limits;
+  /** What went wrong when it was sent, where that does not tell whether it arrived. */
+  readonly unanswered?: string;
+  /** The workflow run that it caused. */
+  readonly runId?: number;
+  /** Nothing of it goes on any more, or nobody will know. */
+  readonly settled: boolean;
+}
+
+/** A workflow run, for people and to find it again. */
+export interface Link {
+  readonly runId: number;
+  readonly url: string;
+}
+
 export interface Outcome {
   readonly verdict: Verdict;
   readonly reason: Reason;
@@ -173,7 +203,7 @@ export interface Outcome {
   readonly finishedAt: Date;
 }
 
-/** A SyncTestRun: created → started (its Job exists) → running → ended. */
+/** A SyncTestRun: created → started (its Job exists, or it is claimed to be dispatched) → running → ended. */
 export interface Run {
   readonly ref: Ref;
   readonly uid: string;
@@ -199,26 +229,38 @@ export interface Run {
   /** A person's decision, for `cause: override`. */
   readonly override?: { readonly verdict: Verdict; readonly reason: string };
   readonly job?: JobRef;
+  readonly dispatch?: Dispatch;
   /** When its container began to run. */
   readonly startedAt?: Date;
   readonly outcome?: Outcome;
 }
 
-/** What a run's Job is doing, read off the Job, its Pods and its Events. */
-export type JobState =
-  /** No container has run yet. `reason` says what it waits for; `fatal`: waiting longer is no use after half a minute. */
-  | {
+/** What a run is doing: read off its Job, the Job's Pods and Events, or told by who it was dispatched to. */
+export type RunState =
+  /** Nothing has run yet. `reason` says what it waits for; `fatal`: waiting longer is no use after half a minute. */
+  | (Going & {
       readonly phase: 'waiting';
-      readonly since: Date;
       readonly reason: Reason;
       readonly message: string;
       readonly fatal: boolean;
-      readonly limits: Limits;
-    }
-  | { readonly phase: 'running'; readonly since: Date; readonly limits: Limits }
-  | { readonly phase: 'ended'; readonly startedAt?: Date; readonly outcome: Outcome };
+    })
+  | (Going & { readonly phase: 'running' })
+  | {
+      readonly phase: 'ended';
+      readonly startedAt?: Date;
+      readonly outcome: Outcome;
+      readonly link?: Link;
+    };
 
-/** A run's limits, pinned on its Job when it was created. */
+interface Going {
+  readonly since: Date;
+  readonly limits: Limits;
+  readonly link?: Link;
+  /** Of a dispatch: nobody tells of it unasked. */
+  readonly asked?: { readonly at?: Date; readonly again: Date };
+}
+
+/** A run's limits, pinned when it was started. */
 export interface Limits {
   readonly timeoutMs: number;
   readonly startTimeoutMs: number;

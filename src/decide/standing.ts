@@ -23,6 +23,9 @@ const NOT_RETRIED: ReadonlySet<Reason> = new Set<Reason>([
   'NotSelected',
   'RemoteCluster',
   'CredentialsMissing',
+  'DispatchRefused',
+  'RunNotFound',
+  'WorkflowNotRun',
 ]);
 
 const MAX_DOUBLINGS = 10;

@@ -1,23 +1,13 @@
 import type { Action, Observed } from '../decide/actions.ts';
 import { runName } from '../decide/identity.ts';
 import { KEYS } from '../decide/keys.ts';
-import { keyOf, type Outcome, type Reason, type Run } from '../decide/model.ts';
+import type { Run } from '../decide/model.ts';
 import { isCode } from '../errors.ts';
 import type { SyncTest } from '../synctest.ts';
+import { dispatch } from './dispatch.ts';
+import { DONE, finish, holdBack, type Performed } from './finish.ts';
 import type { Deps } from './reconcile.ts';
 import { syncTestOf } from './world.ts';
-
-/** Whether an action was carried out, or has to wait for something that no plan knows. */
-export interface Performed {
-  readonly heldBack: boolean;
-  /** When to try again at the latest. */
-  readonly until?: Date;
-}
-
-const DONE: Performed = { heldBack: false };
-
-/** How often to look whether workloads are rolled out that Helm does not wait for. */
-const ROLLOUT_POLL_MS = 3_000;
 
 /** Carries out one action of a plan. Each one may be repeated after a crash at any point. */
 export async function perform(deps: Deps, observed: Observed, action: Action): Promise<Performed> {
@@ -38,6 +28,9 @@ export async function perform(deps: Deps, observed: Observed, action: Action): P
       return start(deps, observed, action.run);
     case 'find':
       await find(deps, observed, action.run);
+      return DONE;
+    case 'link':
+      await records.noteDispatch(action.run, action.link);
       return DONE;
     case 'finish':
       await finish(deps, observed, action.run, action.outcome);
@@ -62,14 +55,24 @@ async function start(deps: Deps, observed: Observed, run: Run): Promise<Performe
     return holdBack(deps, observed, run, { syncTest, reason: 'StartTimedOut', message });
   }
   deps.assertActive();
+  return syncTest.body.kind === 'github'
+    ? dispatch(deps, observed, run, syncTest)
+    : startJob(deps, observed, run, syncTest);
+}
+
+async function startJob(deps: Deps, observed: Observed, run: Run, syncTest: SyncTest): Promise<Performed> {
+  const { records, jobs } = deps;
+  const { release } = observed;
+  const { revision } = release;
+  if (!revision) return { heldBack: true };
   const started = await jobs.start(run, syncTest, release, deps.now()).catch((error: unknown) => ({ error }));
   if ('error' in started) return refused(deps, observed, run, { syncTest, error: started.error });
   if ('outcome' in started) {
     // Also says for people which revision it is about, as a start does.
-    await finish(deps, observed, await records.pinRun(run, release, release.revision), started.outcome);
+    await finish(deps, observed, await records.pinRun(run, release, revision), started.outcome);
     return DONE;
   }
-  await records.startRun(run, { release, revision: release.revision, test: syncTest.test, ...started });
+  await records.startRun(run, { release, revision, test: syncTest.test, ...started });
   return DONE;
 }
 
@@ -90,23 +93,6 @@ async function refused(
   return holdBack(deps, observed, run, { syncTest, reason: 'PodRefused', message });
 }
 
-/** Tries again in a moment, until the time to start is up. */
-async function holdBack(
-  deps: Deps,
-  observed: Observed,
-  run: Run,
-  why: { readonly syncTest: SyncTest; readonly reason: Reason; readonly message: string },
-): Promise<Performed> {
-  const now = deps.now();
-  const waitedMs = now.getTime() - (deps.admission.admittedAt(run) ?? now).getTime();
-  if (waitedMs < why.syncTest.limits.startTimeoutMs) {
-    return { heldBack: true, until: new Date(now.getTime() + ROLLOUT_POLL_MS) };
-  }
-  const { reason, message } = why;
-  await finish(deps, observed, run, { verdict: 'inconclusive', reason, message, finishedAt: now });
-  return DONE;
-}
-
 async function find(deps: Deps, observed: Observed, run: Run): Promise<void> {
   await deps.jobs.refresh(run);
   if (deps.jobs.stateOf(run, deps.now())) return;
@@ -116,21 +102,4 @@ async function find(deps: Deps, observed: Observed, run: Run): Promise<void> {
     message: 'its Job was gone before its outcome was written',
     finishedAt: deps.now(),
   });
-}
-
-async function finish(deps: Deps, { release }: Observed, run: Run, outcome: Outcome): Promise<void> {
-  const { records, jobs, admission, log } = deps;
-  const state = jobs.stateOf(run, deps.now());
-  const startedAt =
-    state?.phase === 'running' ? state.since : state?.phase === 'ended' ? state.startedAt : undefined;
-  const ended = await records.endRun(run, outcome, startedAt);
-  admission.leave(run);
-  deps.onVerdict(ended, outcome);
-  const { verdict, reason } = outcome;
-  log.info(
-    { release: keyOf(release.ref), run: run.ref.name, test: run.test.name, verdict, reason },
-    'run ended',
-  );
-  // A Job that was told of is sealed; where there is none, nothing would tell after a crash what was told.
-  if (!state) await records.tellVerdict(release, ended, outcome);
 }

@@ -14,8 +14,9 @@ import {
 import { plan } from '../decide/plan.ts';
 import { project } from '../decide/result.ts';
 import { isCode } from '../errors.ts';
-import type { Jobs, Records } from '../ports.ts';
+import type { Dispatches, Jobs, Records } from '../ports.ts';
 import type { Admission } from './admission.ts';
+import { stateOf } from './finish.ts';
 import { perform } from './perform.ts';
 import { tidy } from './tidy.ts';
 import { observe, type World } from './world.ts';
@@ -25,6 +26,7 @@ export interface Deps {
   readonly world: World;
   readonly records: Records;
   readonly jobs: Jobs;
+  readonly dispatches: Dispatches;
   readonly admission: Admission;
   readonly policy: () => Policy;
   readonly log: Logger;
@@ -49,23 +51,24 @@ const FRESH_MS = 2_000;
  */
 export async function reconcile(deps: Deps, ref: Ref): Promise<Date | undefined> {
   const { wakeAt, failure } = await carryOut(deps, ref);
+  let tidyAt: Date | undefined;
   try {
     await writeResult(deps, ref);
   } finally {
-    await tidy(deps, ref);
+    tidyAt = await tidy(deps, ref);
   }
   if (failure !== undefined) throw failure;
-  return wakeAt;
+  return earliest([wakeAt, tidyAt]);
 }
 
 async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Date | undefined; failure?: unknown }> {
-  const { world, jobs, admission, now, log } = deps;
+  const { world, admission, now, log } = deps;
   const heldBack = new Map<string, Date | undefined>();
   /** Runs whose end was known before the release was read. */
   const readFor = new Set<string>();
   let freshUntil = 0;
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
-    const observed = observe(world, jobs, ref, { policy: deps.policy(), now: now() });
+    const observed = observe(world, ref, { policy: deps.policy(), stateOf: stateOf(deps) });
     if (!observed) return endOrphans(deps, ref);
     const planned = plan(observed, deps.policy(), now());
     const actions = planned.actions.filter(
@@ -95,11 +98,11 @@ async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Date | undefin
 /** A run that does not ask to start stands in nobody's way; one that has ended, or is not begun, takes no room either. */
 function makeRoom(
   admission: Admission,
-  { runs, jobOf }: Observed,
+  { runs, stateOf }: Observed,
   heldBack: ReadonlyMap<string, unknown>,
 ): void {
   for (const run of runs.filter(({ ref }) => !heldBack.has(keyOf(ref)))) {
-    const goesOn = !run.outcome && (run.job ?? jobOf(run)) !== undefined;
+    const goesOn = !run.outcome && (run.job ?? stateOf(run)) !== undefined;
     if (goesOn) admission.withdraw(run);
     else admission.leave(run);
   }
@@ -116,7 +119,7 @@ async function endOrphans(
   const outcome: Outcome = { verdict: 'inconclusive', reason: 'ReleaseGone', message, finishedAt: now() };
   for (const run of open) {
     try {
-      onVerdict(await records.endRun(run, outcome, undefined), outcome);
+      onVerdict(await records.endRun(run, outcome), outcome);
     } catch (error) {
       // It went with its release.
       if (!isCode(error, 'API_NOT_FOUND')) throw error;
@@ -161,9 +164,9 @@ async function performAll(
 
 /** The keys on the HelmRelease, patched when they differ from what the runs say. */
 async function writeResult(deps: Deps, ref: Ref): Promise<void> {
-  const { world, records, jobs, now, log, onResult } = deps;
+  const { world, records, log, onResult } = deps;
   const policy = deps.policy();
-  const observed = observe(world, jobs, ref, { policy, now: now() });
+  const observed = observe(world, ref, { policy, stateOf: stateOf(deps) });
   if (!observed) return onResult(ref, undefined);
   if (observed.release.deleting) return;
   const projection = project(observed, policy);

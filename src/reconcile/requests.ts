@@ -5,6 +5,7 @@ import { restOf } from '../decide/rest.ts';
 import { isOf, nextAttempt } from '../decide/standing.ts';
 import { PostsyncError } from '../errors.ts';
 import type { NewRun, ReleaseVerdict, Requests } from '../ports.ts';
+import { stateOf } from './finish.ts';
 import type { Deps } from './reconcile.ts';
 import { observe } from './world.ts';
 
@@ -14,14 +15,16 @@ type Wish = Pick<NewRun, 'release' | 'revision' | 'test' | 'cause' | 'requestedB
 const MAX_TRIES = 5;
 
 /** Serves what people ask for over HTTP. Any replica may: it only creates runs, and the active one starts them. */
-export function createRequests(deps: Pick<Deps, 'world' | 'jobs' | 'records' | 'policy' | 'now'>): Requests {
-  const { world, jobs, records, now } = deps;
+export function createRequests(
+  deps: Pick<Deps, 'world' | 'jobs' | 'dispatches' | 'records' | 'policy' | 'now'>,
+): Requests {
+  const { world, records } = deps;
 
   /** The deployed revision and the tests that are meant. */
   async function prepare(ref: Ref, tests: readonly string[] | undefined) {
     const release = await records.readRelease(ref);
     if (!release) throw new PostsyncError('RELEASE_NOT_FOUND', `there is no HelmRelease ${keyOf(ref)}`);
-    const observed = observe(world, jobs, ref, { policy: deps.policy(), now: now() });
+    const observed = observe(world, ref, { policy: deps.policy(), stateOf: stateOf(deps) });
     const wanted = observed?.selection.wanted.map(({ test }) => test) ?? [];
     const meant = tests ? tests.map((name) => named(name, wanted, release)) : wanted;
     if (meant.length === 0) {
@@ -88,7 +91,8 @@ export function createRequests(deps: Pick<Deps, 'world' | 'jobs' | 'records' | '
   };
 }
 
-function named(name: string, wanted: readonly Test[], { ref }: Release): Test {
+/** The test of a release that a person means. */
+export function named(name: string, wanted: readonly Test[], { ref }: Release): Test {
   const found = wanted.find(
     (test) => test.ref.name === name || `${test.ref.namespace}.${test.ref.name}` === name,
   );

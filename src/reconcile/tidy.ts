@@ -3,16 +3,37 @@ import type { KnownJob } from '../ports.ts';
 import type { Deps } from './reconcile.ts';
 
 /**
- * Stops the Jobs that nobody waits for any more, and lets Kubernetes remove those whose verdict was written and told.
+ * Stops what nobody waits for any more, and lets Kubernetes remove the Jobs whose verdict was written and told.
  * A run has no finalizer: its Job may outlive it, in another namespace too.
+ *
+ * @returns when to come back; `undefined`: nothing is left to do
  */
-export async function tidy(deps: Deps, ref: Ref): Promise<void> {
+export async function tidy(deps: Deps, ref: Ref): Promise<Date | undefined> {
   const failures: unknown[] = [];
+  const again: Date[] = [];
+  for (const run of deps.world.runs.in(keyOf(ref)).filter(isUnsettled)) {
+    await settle(deps, run).then(
+      (until) => until && again.push(until),
+      (error: unknown) => failures.push(error),
+    );
+  }
   for (const job of deps.jobs.of(ref)) {
     // One that cannot be told of must not keep the others running.
     await tidyJob(deps, ref, job).catch((error: unknown) => failures.push(error));
   }
   if (failures.length > 0) throw failures[0];
+  return again.toSorted((a, b) => a.getTime() - b.getTime())[0];
+}
+
+function isUnsettled({ outcome, dispatch }: Run): boolean {
+  return outcome !== undefined && dispatch?.settled === false;
+}
+
+/** Cancels the workflow run of a run that has ended without it. @returns when to try again */
+async function settle({ dispatches, records, now }: Deps, run: Run): Promise<Date | undefined> {
+  const until = await dispatches.stop(run, now());
+  if (!until) await records.noteDispatch(run, { settled: true });
+  return until;
 }
 
 async function tidyJob(deps: Deps, ref: Ref, job: KnownJob): Promise<void> {

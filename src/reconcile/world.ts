@@ -1,8 +1,15 @@
 import type { Observed } from '../decide/actions.ts';
-import { keyOf, type Policy, type Ref, type Release, type Run, type Test } from '../decide/model.ts';
+import {
+  keyOf,
+  type Policy,
+  type Ref,
+  type Release,
+  type Run,
+  type RunState,
+  type Test,
+} from '../decide/model.ts';
 import { select } from '../decide/select.ts';
 import { isOf } from '../decide/standing.ts';
-import type { Jobs } from '../ports.ts';
 import type { SyncTest } from '../synctest.ts';
 import type { Table } from '../table.ts';
 
@@ -40,9 +47,8 @@ export function syncTestOf(
 /** All that is known of one release; `undefined` where there is none. */
 export function observe(
   world: World,
-  jobs: Jobs,
   ref: Ref,
-  given: { policy: Policy; now: Date },
+  given: { readonly policy: Policy; readonly stateOf: (run: Run) => RunState | undefined },
 ): Observed | undefined {
   const release = world.releases.get(keyOf(ref));
   if (!release) return undefined;
@@ -60,6 +66,6 @@ export function observe(
       run.testKind === 'SyncTest'
         ? world.tests.get(keyOf(run.test))?.test
         : builtIn.find((test) => isOf(run, test)),
-    jobOf: (run) => jobs.stateOf(run, given.now),
+    stateOf: given.stateOf,
   };
 }

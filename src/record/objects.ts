@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Condition, Release, Revision, Run, Workload } from '../decide/model.ts';
+import type { Condition, Dispatch as Dispatched, Release, Revision, Run, Workload } from '../decide/model.ts';
 import { PostsyncError } from '../errors.ts';
 
 const Time = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
@@ -156,6 +156,24 @@ function workloadsIn(entries: readonly { readonly id: string }[]): Workload[] {
   });
 }
 
+const Dispatch = z
+  .object({
+    repository: z.string(),
+    trigger: z.enum(['repository_dispatch', 'workflow_dispatch']),
+    apiUrl: z.string(),
+    secret: z.object({ namespace: z.string(), name: z.string() }).optional(),
+    claimedAt: Time,
+    timeoutSeconds: z.number(),
+    startTimeoutSeconds: z.number(),
+    unanswered: z.string().optional(),
+    runId: z.number().optional(),
+    settled: z.boolean().prefault(false),
+  })
+  .transform(({ timeoutSeconds, startTimeoutSeconds, ...rest }) => ({
+    ...rest,
+    limits: { timeoutMs: timeoutSeconds * 1000, startTimeoutMs: startTimeoutSeconds * 1000 },
+  }));
+
 const SyncTestRun = z.object({
   metadata: Metadata.extend({
     ownerReferences: z.array(z.object({ kind: z.string(), uid: z.string() })).prefault([]),
@@ -186,6 +204,7 @@ const SyncTestRun = z.object({
       revision: z.string().optional(),
       testGeneration: z.number().optional(),
       job: z.object({ namespace: z.string(), name: z.string(), uid: z.string() }).optional(),
+      dispatch: Dispatch.optional(),
       startedAt: Time.optional(),
       finishedAt: Time.optional(),
     })
@@ -232,6 +251,7 @@ export function readRun(object: unknown): Run {
         ? { verdict: spec.verdict, reason: spec.reason ?? '' }
         : undefined,
     job: status.job,
+    dispatch: status.dispatch as Dispatched | undefined,
     startedAt: status.startedAt,
     outcome: outcomeOf(status),
   });

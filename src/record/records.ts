@@ -7,7 +7,16 @@ import type { SyncTest } from '../synctest.ts';
 import type { Table } from '../table.ts';
 import { tell, tellVerdict } from './events.ts';
 import { notRolledOut, writeProjection } from './release.ts';
-import { createRun, endRun, pinRun, removeRun, startRun } from './runs.ts';
+import {
+  claimRun,
+  createRun,
+  endRun,
+  noteDispatch,
+  pinRun,
+  removeRun,
+  startRun,
+  unclaimRun,
+} from './runs.ts';
 
 export interface RecordTables {
   readonly releases: Table<Release>;
@@ -65,7 +74,10 @@ export function createRecords(kubernetes: Kubernetes, { releases, runs, tests }:
       }),
     pinRun: (run, release, revision) => remember(pinRun(kubernetes, run, release, revision), run.ref),
     startRun: (run, started) => remember(startRun(kubernetes, run, started), run.ref),
-    endRun: (run, outcome, startedAt) => remember(endRun(kubernetes, run, outcome, startedAt), run.ref),
+    claimRun: (run, claim) => remember(claimRun(kubernetes, run, claim), run.ref),
+    unclaimRun: (run) => remember(unclaimRun(kubernetes, run), run.ref),
+    noteDispatch: (run, note) => remember(noteDispatch(kubernetes, run, note), run.ref),
+    endRun: (run, outcome, ending) => remember(endRun(kubernetes, run, outcome, ending), run.ref),
     async removeRun(run) {
       await removeRun(kubernetes, run).catch((error: unknown) => {
         if (!isCode(error, 'API_NOT_FOUND')) throw error;

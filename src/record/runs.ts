@@ -1,7 +1,7 @@
-import type { Outcome, Release, Revision, Run, Verdict } from '../decide/model.ts';
+import type { Dispatch, Link, Outcome, Release, Revision, Run, Verdict } from '../decide/model.ts';
 import { durationText, revisionText } from '../decide/result.ts';
 import type { Kubernetes } from '../kubernetes.ts';
-import type { NewRun, Started } from '../ports.ts';
+import type { Claim, Ending, NewRun, Started } from '../ports.ts';
 import { OURS } from './objects.ts';
 
 const PHASES: Readonly<Record<Verdict, string>> = {
@@ -86,12 +86,58 @@ export function startRun(kubernetes: Kubernetes, run: Run, started: Started): Pr
   });
 }
 
+/** Says that a run is about to be dispatched. From here on it is never sent again, unless the claim is taken back. */
+export function claimRun(kubernetes: Kubernetes, run: Run, claim: Claim): Promise<unknown> {
+  const { release, revision, test, dispatch } = claim;
+  const { limits, claimedAt, settled: _, ...rest } = dispatch;
+  return writeStatus(kubernetes, run, {
+    phase: 'Running',
+    releaseUid: release.uid,
+    digest: revision.digest,
+    revision: revisionText(revision),
+    testGeneration: test.generation,
+    dispatch: {
+      ...rest,
+      claimedAt: claimedAt.toISOString(),
+      timeoutSeconds: limits.timeoutMs / 1000,
+      startTimeoutSeconds: limits.startTimeoutMs / 1000,
+    },
+    conditions: conditions(
+      'Reconciling',
+      'Progressing',
+      `it is dispatched to ${dispatch.repository}`,
+      claimedAt,
+    ),
+  });
+}
+
+/** Takes a claim back: nothing was sent. */
+export function unclaimRun(kubernetes: Kubernetes, run: Run): Promise<unknown> {
+  return writeStatus(kubernetes, run, {
+    phase: 'Pending',
+    dispatch: null,
+    conditions: conditions('Reconciling', 'Pending', 'waits for its turn', new Date()),
+  });
+}
+
+/** Writes down what became of a dispatch. */
+export function noteDispatch(
+  kubernetes: Kubernetes,
+  run: Run,
+  note: Pick<Dispatch, 'unanswered'> | Pick<Dispatch, 'settled'> | Link,
+): Promise<unknown> {
+  // Whatever else changed meanwhile, this stays true.
+  const free = { ...run, resourceVersion: undefined };
+  if (!('url' in note)) return writeStatus(kubernetes, free, { dispatch: note });
+  return writeStatus(kubernetes, free, { dispatch: { runId: note.runId }, url: note.url });
+}
+
 /** Writes the verdict. Nothing changes it afterwards. */
 export function endRun(
   kubernetes: Kubernetes,
   run: Run,
   outcome: Outcome,
-  startedAt: Date | undefined,
+  { startedAt, link, settled }: Ending = {},
 ): Promise<unknown> {
   const { verdict, reason, finishedAt } = outcome;
   const message = outcome.message.slice(0, MESSAGE_LIMIT);
@@ -101,6 +147,8 @@ export function endRun(
     message,
     releaseUid: run.releaseUid,
     digest: run.digest,
+    dispatch: run.dispatch && { runId: link?.runId, settled },
+    url: link?.url,
     startedAt: startedAt?.toISOString(),
     finishedAt: finishedAt.toISOString(),
     duration: startedAt && durationText({ ...run, startedAt, outcome }),
@@ -116,7 +164,11 @@ export async function removeRun(kubernetes: Kubernetes, { ref, uid }: Run): Prom
   await kubernetes.remove({ resource: 'synctestruns', ...ref }, uid);
 }
 
-function writeStatus(kubernetes: Kubernetes, run: Run, status: object): Promise<unknown> {
+function writeStatus(
+  kubernetes: Kubernetes,
+  run: Pick<Run, 'ref'> & { readonly resourceVersion: string | undefined },
+  status: object,
+): Promise<unknown> {
   const target = { resource: 'synctestruns', ...run.ref, subresource: 'status' } as const;
   return kubernetes.patch(target, { metadata: { resourceVersion: run.resourceVersion }, status });
 }

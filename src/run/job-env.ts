@@ -48,20 +48,18 @@ function ofRevision(revision: Revision) {
   ] as const;
 }
 
-function ofAnnotations({ annotations }: Release) {
+/** What a release's annotations say to whoever is told of it, by their names without the prefix. */
+export function metaOf({ annotations }: Release): readonly (readonly [name: string, value: string])[] {
   return Object.entries(annotations)
     .filter(([key]) => key.startsWith(META))
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(
-      ([key, value]) =>
-        [
-          `META_${key
-            .slice(META.length)
-            .toUpperCase()
-            .replaceAll(/[^A-Z0-9]/g, '_')}`,
-          value,
-        ] as const,
-    );
+    .map(([key, value]) => [key.slice(META.length), value]);
+}
+
+function ofAnnotations(release: Release) {
+  return metaOf(release).map(
+    ([name, value]) => [`META_${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}`, value] as const,
+  );
 }
 
 /** Writes a value so that Kubernetes passes it on as it is: it expands `$(NAME)` and reads `$$` as `$`. */

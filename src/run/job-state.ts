@@ -1,4 +1,4 @@
-import type { JobState, Outcome } from '../decide/model.ts';
+import type { RunState, Outcome } from '../decide/model.ts';
 import type { JobEnd, JobView } from './job-view.ts';
 import {
   inconclusive,
@@ -32,7 +32,7 @@ export function jobStateOf(
   pods: readonly PodView[],
   events: readonly FailedCreate[],
   now: Date,
-): JobState {
+): RunState {
   const { limits } = job;
   const mine = pods
     .filter(({ jobUid }) => jobUid === job.uid)

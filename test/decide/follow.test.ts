@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { JobState } from '../../src/decide/model.ts';
+import type { RunState } from '../../src/decide/model.ts';
 import { plan } from '../../src/decide/plan.ts';
 import {
   A_JOB,
@@ -24,7 +24,7 @@ const pending = aRun();
 const started = aRun({ job: A_JOB });
 const name = started.ref.name;
 
-function withJob(job: JobState, scene: Scene = {}): Scene {
+function withJob(job: RunState, scene: Scene = {}): Scene {
   return { runs: [started], jobs: { [name]: job }, ...scene };
 }
 
@@ -86,14 +86,14 @@ describe('a run with a Job', () => {
 
   test('is inconclusive when no container ran within startTimeout, with what it waited for', () => {
     const waiting = { phase: 'waiting', since: NOON, reason: 'Unschedulable', message: 'no node' } as const;
-    const job: JobState = { ...waiting, fatal: false, limits: LIMITS };
+    const job: RunState = { ...waiting, fatal: false, limits: LIMITS };
     assert.deepEqual(planned(withJob(job), after(299)), []);
     assert.deepEqual(planned(withJob(job), after(300)), [`finish ${name} inconclusive Unschedulable`]);
   });
 
   test('that cannot pull its image is given half a minute', () => {
     const waiting = { phase: 'waiting', since: NOON, reason: 'ImagePullFailed', message: '404' } as const;
-    const job: JobState = { ...waiting, fatal: true, limits: LIMITS };
+    const job: RunState = { ...waiting, fatal: true, limits: LIMITS };
     assert.deepEqual(planned(withJob(job), after(29)), []);
     assert.deepEqual(planned(withJob(job), after(30)), [`finish ${name} inconclusive ImagePullFailed`]);
   });

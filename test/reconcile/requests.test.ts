@@ -11,7 +11,7 @@ const RELEASE = aRelease();
 /** Requests to a replica that has seen nothing of what others have created until it meets it. */
 function theRequests() {
   const world = aWorld();
-  const { records, jobs, world: tables } = world.deps();
+  const { records, jobs, dispatches, world: tables } = world.deps();
   const server = new Map<string, Run>();
   const seen = new Map<string, Run>();
   const createRun = async ({ name, test, attempt, cause, verdict }: NewRun): Promise<Run> => {
@@ -27,6 +27,7 @@ function theRequests() {
   const requests = createRequests({
     world: { ...tables, runs },
     jobs,
+    dispatches,
     records: { ...records, createRun },
     policy: () => POLICY,
     now: () => NOON,

@@ -78,7 +78,9 @@ describe('a run is written', () => {
   });
 
   test('when it passed: Ready, with how long it took', async () => {
-    const { body } = await written((kubernetes) => endRun(kubernetes, aRun(), anOutcome(), after(48)));
+    const { body } = await written((kubernetes) =>
+      endRun(kubernetes, aRun(), anOutcome(), { startedAt: after(48) }),
+    );
     assert.equal(body.status.phase, 'Passed');
     assert.equal(body.status.duration, '12s');
     assert.equal(body.status.finishedAt, '2026-11-21T12:01:00.000Z');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { JobState } from '../../src/decide/model.ts';
+import type { RunState } from '../../src/decide/model.ts';
 import { tooLate } from '../../src/run/helm-tests/follow.ts';
 import { stateOfHook } from '../../src/run/helm-tests/judge.ts';
 import type { Prepared } from '../../src/run/helm-tests/objects.ts';
@@ -51,7 +51,7 @@ describe('a hook that is a Pod', () => {
 
 const limits = { timeoutMs: 0, startTimeoutMs: 0 };
 const since = new Date(NOON);
-const waiting: JobState = {
+const waiting: RunState = {
   phase: 'waiting',
   since,
   reason: 'ImagePullFailed',
@@ -59,8 +59,8 @@ const waiting: JobState = {
   fatal: true,
   limits,
 };
-const running: JobState = { phase: 'running', since, limits };
-const at = (state: JobState | undefined, now: number, stuckSince?: number) =>
+const running: RunState = { phase: 'running', since, limits };
+const at = (state: RunState | undefined, now: number, stuckSince?: number) =>
   tooLate(state, { began: 0, now, stuckSince }, { startTimeoutMs: 60_000, deadline: 100_000 })?.verdict;
 
 describe('a hook that has not ended', () => {

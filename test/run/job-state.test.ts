@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import type { JobState } from '../../src/decide/model.ts';
+import type { RunState } from '../../src/decide/model.ts';
 import { jobStateOf } from '../../src/run/job-state.ts';
 import { type JobView, readJob } from '../../src/run/job-view.ts';
 import { type FailedCreate, type PodView, readFailedCreate, readPod } from '../../src/run/pod-view.ts';
 
 /** What a watch on a real cluster (Kubernetes 1.36) showed of one Job, in order. */
-function* replay(name: string): Generator<JobState> {
+function* replay(name: string): Generator<RunState> {
   const file = new URL(`../fixtures/jobs/${name}.jsonl`, import.meta.url);
   let job: JobView | undefined;
   let now = 0;

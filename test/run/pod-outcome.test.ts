@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { JobState } from '../../src/decide/model.ts';
+import type { RunState } from '../../src/decide/model.ts';
 import { jobStateOf } from '../../src/run/job-state.ts';
 import type { JobView } from '../../src/run/job-view.ts';
 import type { ContainerState, ContainerView, PodView } from '../../src/run/pod-view.ts';
@@ -69,11 +69,11 @@ const failedWith = (message: string) => ({
 });
 const stateOf = (view: JobView, pods: readonly PodView[]) => jobStateOf(view, pods, [], NOW);
 
-function reasonOf(state: JobState): string {
+function reasonOf(state: RunState): string {
   return state.phase === 'ended' ? state.outcome.reason : state.phase;
 }
 
-function messageOf(state: JobState): string {
+function messageOf(state: RunState): string {
   return state.phase === 'running' ? '' : state.phase === 'ended' ? state.outcome.message : state.message;
 }
 

@@ -1,6 +1,6 @@
 import type { Observed } from '../../src/decide/actions.ts';
 import { runName } from '../../src/decide/identity.ts';
-import type { JobState, Outcome, Policy, Release, Revision, Run, Test } from '../../src/decide/model.ts';
+import type { Outcome, Policy, Release, Revision, Run, RunState, Test } from '../../src/decide/model.ts';
 import { plan } from '../../src/decide/plan.ts';
 import { select } from '../../src/decide/select.ts';
 import { isOf } from '../../src/decide/standing.ts';
@@ -156,11 +156,11 @@ export const LIMITS = { timeoutMs: 600_000, startTimeoutMs: 300_000 };
 
 export const A_JOB = { namespace: 'apps', name: 'the-job', uid: 'job-uid' };
 
-export function running(since = NOON): JobState {
+export function running(since = NOON): RunState {
   return { phase: 'running', since, limits: LIMITS };
 }
 
-export function ended(differs: Partial<Outcome> = {}): JobState {
+export function ended(differs: Partial<Outcome> = {}): RunState {
   return { phase: 'ended', startedAt: after(48), outcome: anOutcome(differs) };
 }
 
@@ -170,7 +170,7 @@ export interface Scene {
   readonly builtIn?: readonly Test[];
   readonly runs?: readonly Run[];
   /** By the run's name. */
-  readonly jobs?: Readonly<Record<string, JobState>>;
+  readonly jobs?: Readonly<Record<string, RunState>>;
   readonly policy?: Policy;
 }
 
@@ -189,7 +189,7 @@ export function observed({
     selection: select(release, { testsIn, labelsOf: () => ({ team: 'web' }), builtIn }, policy),
     runs,
     testOf: (run) => [...tests, ...builtIn].find((test) => isOf(run, test)),
-    jobOf: (run) => jobs[run.ref.name],
+    stateOf: (run) => jobs[run.ref.name],
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Action } from '../../src/decide/actions.ts';
-import type { JobState, Outcome, Policy, Release, Run, Test, Verdict } from '../../src/decide/model.ts';
+import type { Outcome, Policy, Release, Run, RunState, Test, Verdict } from '../../src/decide/model.ts';
 import { plan } from '../../src/decide/plan.ts';
 import { isMoving } from '../../src/decide/rest.ts';
 import { project } from '../../src/decide/result.ts';
@@ -41,7 +41,7 @@ export function simulate(tests: readonly Test[], happenings: readonly Happening[
   let release: Release = aRelease({ revision: { action: 'install', version: 1, digest: 'sha256:1' } });
   let offered = tests;
   const runs = new Map<string, Run>();
-  const jobs = new Map<string, JobState>();
+  const jobs = new Map<string, RunState>();
   const starts = new Map<string, number>();
   const firsts = new Map<string, number>();
   const counts: Counts = { created: 0, removed: 0, retried: 0, adopted: 0, finished: 0 };

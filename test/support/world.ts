@@ -1,14 +1,14 @@
 import { KEYS } from '../../src/decide/keys.ts';
 import {
-  type JobState,
   keyOf,
   type Outcome,
   type Release,
   type Run,
+  type RunState,
   type Test,
 } from '../../src/decide/model.ts';
 import { PostsyncError } from '../../src/errors.ts';
-import type { Jobs, KnownJob, Records } from '../../src/ports.ts';
+import type { Dispatches, Jobs, KnownJob, Records } from '../../src/ports.ts';
 import { createAdmission } from '../../src/reconcile/admission.ts';
 import { type Deps, reconcile } from '../../src/reconcile/reconcile.ts';
 import { releaseKeyOf } from '../../src/reconcile/world.ts';
@@ -18,7 +18,7 @@ import { after, aRelease, aTest, LIMITS, POLICY } from './model.ts';
 
 interface StoredJob {
   readonly known: KnownJob;
-  readonly state: JobState;
+  readonly state: RunState;
 }
 
 /** Knows what was put into `server`. */
@@ -81,7 +81,7 @@ export function aWorld(options: WorldOptions = {}) {
   const happenings = new Map<string, () => void>();
   const created: string[] = [];
   /** What was seen of Jobs, where that is not what they do. */
-  const stale = new Map<string, JobState | undefined>();
+  const stale = new Map<string, RunState | undefined>();
   let death: Death | undefined;
   let isDead = false;
   let now = after(60);
@@ -119,6 +119,13 @@ export function aWorld(options: WorldOptions = {}) {
     const put = { ...stored, ...differs, resourceVersion: String((version += 1)) };
     runs.set(key, put);
     return put;
+  }
+
+  function noteDispatch(run: Run, note: Parameters<Records['noteDispatch']>[1]): Run {
+    const { resourceVersion, dispatch } = runs.get(keyOf(run.ref)) ?? run;
+    if (!dispatch) throw new Error(`${run.ref.name} is not dispatched`);
+    const { url: _, ...noted } = { url: '', ...note };
+    return putRun({ ...run, resourceVersion }, { dispatch: { ...dispatch, ...noted } });
   }
 
   const records: Records = {
@@ -162,8 +169,20 @@ export function aWorld(options: WorldOptions = {}) {
       }),
     pinRun: (run, { uid }, { digest }) => write('pin run', () => putRun(run, { releaseUid: uid, digest })),
     startRun: (run, { job }) => write('start run', () => putRun(run, { job })),
-    endRun: (run, outcome, startedAt) =>
-      write('end run', () => putRun(run, { outcome, ...(startedAt && { startedAt }) })),
+    claimRun: (run, { release: { uid }, revision: { digest }, dispatch }) =>
+      write('claim run', () => putRun(run, { releaseUid: uid, digest, dispatch })),
+    unclaimRun: (run) => write('unclaim run', () => putRun(run, { dispatch: undefined } as never)),
+    noteDispatch: (run, note) => write('note dispatch', () => noteDispatch(run, note)),
+    endRun: (run, outcome, { startedAt, link, settled } = {}) =>
+      write('end run', () =>
+        putRun(run, {
+          outcome,
+          ...(startedAt && { startedAt }),
+          ...(run.dispatch && {
+            dispatch: { ...run.dispatch, settled: settled === true, ...(link && { runId: link.runId }) },
+          }),
+        }),
+      ),
     removeRun: (run) => write('remove run', () => void runs.delete(keyOf(run.ref))),
     writeProjection: (known, { annotations, labels }) =>
       write('write result', () => {
@@ -217,7 +236,7 @@ export function aWorld(options: WorldOptions = {}) {
     stop: (job) => write('stop job', () => setJob(job.runUid, { isStopping: true })),
     seal: (job) => write('seal job', () => setJob(job.runUid, { isSealed: true })),
   };
-  function setJob(uid: string, differs: Partial<KnownJob>, state?: JobState): void {
+  function setJob(uid: string, differs: Partial<KnownJob>, state?: RunState): void {
     const job = jobs.get(uid);
     if (job) jobs.set(uid, { known: { ...job.known, ...differs }, state: state ?? job.state });
   }
@@ -234,6 +253,7 @@ export function aWorld(options: WorldOptions = {}) {
     },
     records,
     jobs: runner,
+    dispatches: noDispatches(),
     admission: createAdmission({ maxRuns, now: () => now, onRoom: ({ name }) => told.push(name) }),
     policy: () => POLICY,
     log: {
@@ -285,7 +305,7 @@ export function aWorld(options: WorldOptions = {}) {
     },
     loseJobs: () => jobs.clear(),
     /** What the watch has told of the Jobs, however they do; `undefined`: nothing yet. */
-    showJobsAs(state: JobState | undefined) {
+    showJobsAs(state: RunState | undefined) {
       for (const uid of jobs.keys()) stale.set(uid, state);
     },
     pass: (seconds: number) => (now = new Date(now.getTime() + seconds * 1000)),
@@ -298,4 +318,12 @@ function merged(
 ): Record<string, string> {
   const entries = Object.entries({ ...keys, ...changes }).filter(([, value]) => value !== undefined);
   return Object.fromEntries(entries) as Record<string, string>;
+}
+
+/** For worlds whose tests are all Jobs. */
+export function noDispatches(): Dispatches {
+  const never = () => {
+    throw new Error('nothing is dispatched here');
+  };
+  return { stateOf: never, prepare: never, confirm: never, stop: never };
 }

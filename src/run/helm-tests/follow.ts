@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { JobState, Verdict } from '../../decide/model.ts';
+import type { RunState, Verdict } from '../../decide/model.ts';
 import { isCode } from '../../errors.ts';
 import type { Kubernetes } from '../../kubernetes.ts';
 import { stateOfHook } from './judge.ts';
@@ -48,7 +48,7 @@ async function look(
   kubernetes: Kubernetes,
   prepared: Prepared,
   namespace: string,
-): Promise<JobState | 'gone' | undefined> {
+): Promise<RunState | 'gone' | undefined> {
   const { resource, name, kind } = prepared;
   try {
     const found = await kubernetes.get({ resource, namespace, name });
@@ -72,7 +72,7 @@ interface Clock {
 
 /** What it means that a hook has not ended, where no more time is given. */
 export function tooLate(
-  state: JobState | undefined,
+  state: RunState | undefined,
   { began, now, stuckSince = Number.POSITIVE_INFINITY }: Clock,
   { startTimeoutMs, deadline }: Pick<FollowOptions, 'startTimeoutMs' | 'deadline'>,
 ): HookEnd | undefined {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { JobState } from '../../decide/model.ts';
+import type { RunState } from '../../decide/model.ts';
 import { jobStateOf } from '../job-state.ts';
 import { type JobLimits, readJob } from '../job-view.ts';
 import { JOB_KEYS } from '../labels.ts';
@@ -22,7 +22,7 @@ export function stateOfHook(
   found: unknown,
   pods: readonly unknown[],
   now: Date,
-): JobState {
+): RunState {
   const object = Found.parse(found);
   const { metadata, spec } = object;
   const limits: JobLimits = {

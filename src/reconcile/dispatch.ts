@@ -1,0 +1,64 @@
+import type { Observed } from '../decide/actions.ts';
+import type { Run } from '../decide/model.ts';
+import type { Held } from '../ports.ts';
+import type { SyncTest } from '../synctest.ts';
+import { DONE, finish, holdBack, type Performed } from './finish.ts';
+import type { Deps } from './reconcile.ts';
+
+/**
+ * Dispatches a run once: the claim is written, then it is sent. After a crash in between nobody knows whether it was
+ * sent; it is then looked for, and never sent again.
+ */
+export async function dispatch(
+  deps: Deps,
+  observed: Observed,
+  run: Run,
+  syncTest: SyncTest,
+): Promise<Performed> {
+  const { dispatches, records, now } = deps;
+  const { release } = observed;
+  const { revision } = release;
+  if (!revision) return { heldBack: true };
+  const ready = await dispatches.prepare(run, syncTest, release, now());
+  if (ready.kind === 'held') return held(deps, observed, run, { syncTest, ...ready });
+  if (ready.kind === 'refused') {
+    const { reason, message } = ready;
+    await finish(deps, observed, run, { verdict: 'inconclusive', reason, message, finishedAt: now() });
+    return DONE;
+  }
+  deps.assertActive();
+  const claim = { release, revision, test: syncTest.test, dispatch: ready.dispatch };
+  const claimed = await records.claimRun(run, claim);
+  const sent = await ready.send();
+  switch (sent.kind) {
+    case 'accepted':
+      if (sent.link) await records.noteDispatch(claimed, sent.link);
+      return DONE;
+    case 'unanswered':
+      await records.noteDispatch(claimed, { unanswered: sent.message });
+      return DONE;
+    case 'held':
+      return held(deps, observed, await records.unclaimRun(claimed), { syncTest, ...sent });
+    default: {
+      const { reason, message } = sent;
+      const unclaimed = await records.unclaimRun(claimed);
+      await finish(deps, observed, unclaimed, {
+        verdict: 'inconclusive',
+        reason,
+        message,
+        finishedAt: now(),
+      });
+      return DONE;
+    }
+  }
+}
+
+async function held(
+  deps: Deps,
+  observed: Observed,
+  run: Run,
+  { syncTest, until, why }: Held & { readonly syncTest: SyncTest },
+): Promise<Performed> {
+  if (!why) return { heldBack: true, until };
+  return holdBack(deps, observed, run, { syncTest, until, ...why });
+}

@@ -1,0 +1,79 @@
+import type { Observed } from '../decide/actions.ts';
+import { keyOf, type Outcome, type Reason, type Run, type RunState } from '../decide/model.ts';
+import type { Ending } from '../ports.ts';
+import type { SyncTest } from '../synctest.ts';
+import type { Deps } from './reconcile.ts';
+
+/** Whether an action was carried out, or has to wait for something that no plan knows. */
+export interface Performed {
+  readonly heldBack: boolean;
+  /** When to try again at the latest. */
+  readonly until?: Date;
+}
+
+export const DONE: Performed = { heldBack: false };
+
+/** How often to look whether workloads are rolled out that Helm does not wait for. */
+const ROLLOUT_POLL_MS = 3_000;
+
+/** A Secret may come a moment after its user. */
+const CREDENTIALS_MS = 30_000;
+
+/** What a run is doing, wherever it was started; `undefined`: it is not known to have been. */
+export function stateOf({
+  jobs,
+  dispatches,
+  now,
+}: Pick<Deps, 'jobs' | 'dispatches' | 'now'>): (run: Run) => RunState | undefined {
+  return (run) => (run.dispatch ? dispatches : jobs).stateOf(run, now());
+}
+
+interface Held {
+  readonly syncTest: SyncTest;
+  readonly reason: Reason;
+  readonly message: string;
+  /** When to try again. */
+  readonly until?: Date;
+}
+
+/** Tries again in a moment, until the time to start is up. */
+export async function holdBack(
+  deps: Deps,
+  observed: Observed,
+  run: Run,
+  { syncTest, reason, message, until }: Held,
+): Promise<Performed> {
+  const now = deps.now();
+  const waitedMs = now.getTime() - (deps.admission.admittedAt(run) ?? now).getTime();
+  const { startTimeoutMs } = syncTest.limits;
+  const limitMs = reason === 'CredentialsMissing' ? Math.min(CREDENTIALS_MS, startTimeoutMs) : startTimeoutMs;
+  if (waitedMs < limitMs) {
+    return { heldBack: true, until: until ?? new Date(now.getTime() + ROLLOUT_POLL_MS) };
+  }
+  await finish(deps, observed, run, { verdict: 'inconclusive', reason, message, finishedAt: now });
+  return DONE;
+}
+
+/** Writes the verdict, and tells it. */
+export async function finish(deps: Deps, { release }: Observed, run: Run, outcome: Outcome): Promise<void> {
+  const { records, admission, log } = deps;
+  const state = stateOf(deps)(run);
+  const ended = await records.endRun(run, outcome, endingOf(state));
+  admission.leave(run);
+  deps.onVerdict(ended, outcome);
+  const { verdict, reason } = outcome;
+  log.info(
+    { release: keyOf(release.ref), run: run.ref.name, test: run.test.name, verdict, reason },
+    'run ended',
+  );
+  // A Job that was told of is sealed; where there is none, nothing would tell after a crash what was told.
+  if (!state || run.dispatch) await records.tellVerdict(release, ended, outcome);
+}
+
+function endingOf(state: RunState | undefined): Ending {
+  if (!state || state.phase === 'waiting') return { link: state?.link };
+  const { link } = state;
+  return state.phase === 'ended'
+    ? { startedAt: state.startedAt, link, settled: true }
+    : { startedAt: state.since, link };
+}

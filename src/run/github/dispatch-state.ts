@@ -1,0 +1,81 @@
+import type { Dispatch, Link, Outcome, Reason, Run, RunState, Verdict } from '../../decide/model.ts';
+import type { WorkflowRun } from './github.ts';
+import type { Found } from './lists.ts';
+
+/** What each conclusion of a workflow run means. @see https://docs.github.com/rest/actions/workflow-runs */
+const CONCLUSIONS: Readonly<Record<string, readonly [Verdict, Reason]>> = {
+  success: ['passed', 'Passed'],
+  failure: ['failed', 'WorkflowFailed'],
+  timed_out: ['failed', 'TimedOut'],
+  cancelled: ['inconclusive', 'WorkflowCancelled'],
+  neutral: ['inconclusive', 'TestSaidSo'],
+  skipped: ['inconclusive', 'WorkflowNotRun'],
+  stale: ['inconclusive', 'WorkflowNotRun'],
+  action_required: ['inconclusive', 'WorkflowNotRun'],
+  startup_failure: ['inconclusive', 'WorkflowNotRun'],
+};
+
+const WHY: Readonly<Record<string, string>> = {
+  skipped: 'all of its jobs were skipped',
+  stale: 'GitHub gave it up',
+  action_required: 'somebody has to approve it',
+  startup_failure: 'GitHub could not start it: is the workflow file valid?',
+};
+
+/**
+ * What a dispatched run is doing, by what GitHub told last. Pure.
+ *
+ * @param queuedAt when it was last known not to run yet: GitHub says when a run was created, not when a runner took it
+ */
+export function dispatchState(
+  run: Run,
+  dispatch: Dispatch,
+  found: Found,
+  queuedAt: Date | undefined,
+): RunState {
+  const { limits } = dispatch;
+  const asked = { ...(found.listedAt && { at: found.listedAt }), again: found.nextAt };
+  const workflow = found.run;
+  if (!workflow) {
+    const message = whyNotFound(run, dispatch, found);
+    const since = dispatch.claimedAt;
+    return { phase: 'waiting', since, reason: 'RunNotFound', message, fatal: false, limits, asked };
+  }
+  const link: Link = { runId: workflow.id, url: workflow.url };
+  if (workflow.status === 'completed') {
+    const startedAt = workflow.startedAt ?? workflow.createdAt;
+    return { phase: 'ended', startedAt, outcome: outcomeOf(workflow), link };
+  }
+  if (workflow.status === 'in_progress') {
+    const told = workflow.startedAt ?? workflow.createdAt;
+    const since = queuedAt && queuedAt > told ? queuedAt : told;
+    return { phase: 'running', since, limits, link, asked };
+  }
+  const message = `its workflow run is ${workflow.status}: ${workflow.url}`;
+  const since = dispatch.claimedAt;
+  return { phase: 'waiting', since, reason: 'StartTimedOut', message, fatal: false, limits, link, asked };
+}
+
+function outcomeOf({ conclusion = 'unknown', url, updatedAt: finishedAt }: WorkflowRun): Outcome {
+  const [verdict, reason] = CONCLUSIONS[conclusion] ?? (['inconclusive', 'WorkflowNotRun'] as const);
+  if (verdict === 'passed') return { verdict, reason, message: url, finishedAt };
+  const why = WHY[conclusion] === undefined ? '' : `: ${WHY[conclusion]}`;
+  return { verdict, reason, message: `the workflow run concluded ${conclusion}${why}: ${url}`, finishedAt };
+}
+
+function whyNotFound(run: Run, dispatch: Dispatch, { error, others }: Found): string {
+  const { repository, trigger, unanswered } = dispatch;
+  if (error) return `GitHub cannot be asked for the workflow run: ${error.message}`;
+  const lost =
+    unanswered === undefined ? '' : `; GitHub did not confirm it (${unanswered}), and it is not sent twice`;
+  const missing = `no workflow run in ${repository} has ${run.ref.name} in its title`;
+  const value =
+    trigger === 'repository_dispatch'
+      ? 'github.event.client_payload.postsync.run'
+      : 'fromJSON(inputs.postsync).run';
+  const hint =
+    others > 0
+      ? `${others} came without it: the workflow needs \`run-name: \${{ ${value} }}\``
+      : 'is there a workflow for it on the default branch?';
+  return `${missing}${lost}; ${hint}`;
+}

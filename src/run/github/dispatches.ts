@@ -1,0 +1,245 @@
+import type { Dispatch, Link, Reason, Ref, Run } from '../../decide/model.ts';
+import { isCode, type PostsyncError } from '../../errors.ts';
+import type { Dispatches, Held, Ready, Refusal } from '../../ports.ts';
+import type { Account, Accounts, Target } from './accounts.ts';
+import { dispatchState } from './dispatch-state.ts';
+import type { GitHub, RunsQuery, WorkflowRun } from './github.ts';
+import type { Found, RunLists } from './lists.ts';
+import { type Callback, type Payload, payloadOf, tooMuch } from './payload.ts';
+import { type TargetOptions, targetOf } from './target.ts';
+
+export interface DispatchesOptions extends TargetOptions {
+  readonly accounts: Accounts;
+  readonly lists: RunLists;
+  readonly clusterName: string;
+  readonly callbackOf: (run: Run) => Callback | undefined;
+}
+
+/** What is known of a repository must be this new when something is dispatched to it. */
+const FRESH_MS = 60_000;
+
+/** How soon to look for a credential again. */
+const CREDENTIALS_MS = 3_000;
+
+/** How long to wait with what GitHub refused for now. */
+const REFUSED_MS = 30_000;
+
+/** How long after its end a run is cancelled that cannot be reached. */
+const GIVE_UP_MS = 10 * 60_000;
+
+/** How far GitHub's clock may be behind ours. */
+const SKEW_MS = 120_000;
+
+/** Runs tests as workflows on GitHub. What it keeps in memory only saves calls. */
+export function createDispatches(options: DispatchesOptions): Dispatches {
+  const { accounts, lists, clusterName, callbackOf } = options;
+  /** What was read of workflow runs one by one, by the uid of our run: it may be newer than what was listed. */
+  const read = new Map<string, WorkflowRun>();
+  /** Workflow runs that GitHub named, by the uid of our run. */
+  const named = new Map<string, number>();
+  /** When a run was last seen to wait, by its uid. */
+  const queued = new Map<string, Date>();
+
+  function find(run: Run, dispatch: Dispatch, now: Date): Found {
+    const account = accounts.known(dispatch, releaseOf(run));
+    if (!account) return { nextAt: later(now, FRESH_MS), others: 0 };
+    if (account instanceof Error) return { nextAt: later(now, REFUSED_MS), others: 0, error: account };
+    const id = dispatch.runId ?? named.get(run.uid);
+    const found = lists.find({
+      account: account.github,
+      accountKey: account.key,
+      repository: dispatch.repository,
+      event: dispatch.trigger,
+      since: dispatch.claimedAt,
+      ...(id !== undefined && { id }),
+      title: run.ref.name,
+      youngest: dispatch.claimedAt,
+      by: releaseOf(run),
+    });
+    const single = read.get(run.uid);
+    const isNewer = single && (!found.run || single.updatedAt > found.run.updatedAt);
+    return isNewer ? { ...found, run: single } : found;
+  }
+
+  function forget({ uid }: Run): undefined {
+    for (const known of [read, named, queued]) known.delete(uid);
+  }
+
+  return {
+    stateOf(run, now) {
+      const { dispatch } = run;
+      if (!dispatch) return undefined;
+      const state = dispatchState(run, dispatch, find(run, dispatch, now), queued.get(run.uid));
+      if (state.phase === 'waiting' && state.link) queued.set(run.uid, now);
+      return state;
+    },
+
+    async prepare(run, syncTest, release, now) {
+      const { body, test, limits } = syncTest;
+      if (body.kind !== 'github') return refused('DispatchRefused', `${test.ref.name} is no test on GitHub`);
+      const target = targetOf(options, syncTest, body.github);
+      if (typeof target === 'string') return refused('DispatchRefused', target);
+      const callback = callbackOf(run);
+      const payload = payloadOf({ run, syncTest, release, clusterName, callback }, body.github);
+      const problem = tooMuch(payload);
+      if (problem !== undefined) return refused('DispatchRefused', problem);
+      const account = await opened(accounts, target, now);
+      if ('kind' in account) return account;
+      const wait = await notYet(account, { run, target, trigger: payload.trigger, now });
+      if (wait) return wait;
+      const dispatch: Dispatch = {
+        ...target,
+        trigger: payload.trigger,
+        claimedAt: now,
+        limits,
+        settled: false,
+      };
+      return { kind: 'ready', dispatch, send: () => send(account, { run, dispatch, payload }) };
+    },
+
+    async confirm(run, workflowRunId) {
+      const { dispatch } = run;
+      if (!dispatch) return undefined;
+      const { github } = await accounts.open(dispatch);
+      const workflow = await github.readRun(dispatch.repository, workflowRunId);
+      const from = dispatch.claimedAt.getTime() - SKEW_MS;
+      if (workflow?.event !== dispatch.trigger || workflow.createdAt.getTime() < from) return undefined;
+      read.set(run.uid, workflow);
+      return { runId: workflow.id, url: workflow.url };
+    },
+
+    async stop(run, now) {
+      const { dispatch, outcome } = run;
+      if (!dispatch || !outcome || now > later(outcome.finishedAt, GIVE_UP_MS)) return forget(run);
+      const { run: workflow, nextAt } = find(run, dispatch, now);
+      if (!workflow) {
+        return now > later(dispatch.claimedAt, dispatch.limits.startTimeoutMs) ? forget(run) : nextAt;
+      }
+      if (workflow.status === 'completed') return forget(run);
+      const { github } = await accounts.open(dispatch);
+      const turn = github.limits.turnOf(run.uid);
+      if (turn > now || !github.limits.take(run.uid)) return turn;
+      try {
+        await github.cancelRun(dispatch.repository, workflow.id);
+      } catch (error) {
+        if (!isCode(error, 'GITHUB_REJECTED')) return later(now, REFUSED_MS);
+      }
+      return forget(run);
+    },
+  };
+
+  /** The repository is looked at before anything is sent to it, and each credential sends one at a time. */
+  async function notYet(
+    { github, key }: Account,
+    about: {
+      readonly run: Run;
+      readonly target: Pick<Dispatch, 'repository'>;
+      readonly trigger: Payload['trigger'];
+      readonly now: Date;
+    },
+  ): Promise<Refusal | Held | undefined> {
+    const { run, target, trigger, now } = about;
+    const { listedAt, error, nextAt } = lists.find({
+      account: github,
+      accountKey: key,
+      repository: target.repository,
+      event: trigger,
+      since: now,
+      title: run.ref.name,
+      youngest: now,
+      by: releaseOf(run),
+    });
+    if (isCode(error, 'GITHUB_REJECTED', 'GITHUB_UNAUTHORIZED')) {
+      const refusal = await stillRefused(github, target.repository, { event: trigger, since: now });
+      if (refusal) return refusal;
+    } else if (!listedAt || now.getTime() - listedAt.getTime() > FRESH_MS) {
+      return held(nextAt, error);
+    }
+    const turn = github.limits.turnOf(run.uid);
+    if (turn > now || !github.limits.take(run.uid)) return { kind: 'held', until: turn };
+    return undefined;
+  }
+
+  async function send(
+    account: Account,
+    { run, dispatch, payload }: { readonly run: Run; readonly dispatch: Dispatch; readonly payload: Payload },
+  ): ReturnType<Ready['send']> {
+    try {
+      const link = await sent(account.github, dispatch.repository, payload);
+      // Should it not be possible to write it down, it is found by this.
+      if (link) named.set(run.uid, link.runId);
+      return { kind: 'accepted', link };
+    } catch (error) {
+      if (isCode(error, 'GITHUB_REJECTED', 'GITHUB_UNAUTHORIZED')) {
+        if (error.code === 'GITHUB_UNAUTHORIZED') accounts.forget(dispatch);
+        return whyRefused(error);
+      }
+      const until = later(new Date(), REFUSED_MS);
+      if (isCode(error, 'GITHUB_LIMITED')) {
+        return { kind: 'held', until: account.github.limits.blockedUntil ?? until };
+      }
+      if (isCode(error, 'GITHUB_FORBIDDEN', 'GITHUB_UNREACHABLE')) return held(until, error);
+      return { kind: 'unanswered', message: error instanceof Error ? error.message : String(error) };
+    }
+  }
+}
+
+async function sent(github: GitHub, repository: string, payload: Payload): Promise<Link | undefined> {
+  if (payload.trigger === 'repository_dispatch') {
+    await github.dispatchRepository(repository, payload.eventType, payload.payload);
+    return undefined;
+  }
+  const accepted = await github.dispatchWorkflow(repository, payload);
+  return accepted && { runId: accepted.id, url: accepted.url };
+}
+
+async function opened(accounts: Accounts, target: Target, now: Date): Promise<Account | Held> {
+  try {
+    return await accounts.open(target);
+  } catch (error) {
+    if (!isCode(error, 'CREDENTIALS_MISSING')) throw error;
+    return held(later(now, CREDENTIALS_MS), error);
+  }
+}
+
+function held(until: Date, error: PostsyncError | undefined): Held {
+  if (!error || error.code === 'GITHUB_LIMITED') return { kind: 'held', until };
+  const { message } = error;
+  const isRight = error.code === 'CREDENTIALS_MISSING' || error.code === 'GITHUB_FORBIDDEN';
+  return {
+    kind: 'held',
+    until,
+    why: { reason: isRight ? 'CredentialsMissing' : 'GitHubUnavailable', message },
+  };
+}
+
+function refused(reason: Reason, message: string): Refusal {
+  return { kind: 'refused', reason, message };
+}
+
+/** What was answered before may have been mended, and this ends the run. */
+async function stillRefused(
+  github: GitHub,
+  repository: string,
+  query: RunsQuery,
+): Promise<Refusal | undefined> {
+  try {
+    await github.listRuns(repository, query);
+    return undefined;
+  } catch (error) {
+    if (isCode(error, 'GITHUB_REJECTED', 'GITHUB_UNAUTHORIZED')) return whyRefused(error);
+    throw error;
+  }
+}
+
+function whyRefused({ code, message }: PostsyncError): Refusal {
+  return refused(code === 'GITHUB_UNAUTHORIZED' ? 'CredentialsMissing' : 'DispatchRefused', message);
+}
+
+function releaseOf({ ref, release }: Run): Ref {
+  return { namespace: ref.namespace, name: release };
+}
+
+function later(from: Date, ms: number): Date {
+  return new Date(from.getTime() + ms);
+}

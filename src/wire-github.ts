@@ -1,0 +1,61 @@
+import { callbackToken } from './callback-token.ts';
+import type { Config } from './config.ts';
+import type { Ref, Run } from './decide/model.ts';
+import { refusalOf } from './github-allow.ts';
+import type { Kubernetes } from './kubernetes.ts';
+import type { Metrics } from './metrics.ts';
+import type { Dispatches, Refused } from './ports.ts';
+import { createAccounts } from './run/github/accounts.ts';
+import { checkTest } from './run/github/check.ts';
+import { createCredentials } from './run/github/credentials.ts';
+import { createDispatches } from './run/github/dispatches.ts';
+import { createRunLists } from './run/github/lists.ts';
+import type { Callback } from './run/github/payload.ts';
+import type { GithubDefaults, SyncTest } from './synctest.ts';
+
+export interface GithubOptions {
+  readonly config: Config;
+  readonly kubernetes: Kubernetes;
+  readonly metrics: Metrics;
+  /** Something was heard of a release's workflow run. */
+  readonly wake: (release: Ref) => void;
+}
+
+export interface WiredGithub {
+  readonly dispatches: Dispatches;
+  readonly check: (syncTest: SyncTest) => Promise<Refused | undefined>;
+}
+
+/** What the administrator lets annotations ask of GitHub. */
+export function githubDefaults({ githubCredentialDirectory, githubAllow }: Config): GithubDefaults {
+  return { refusal: refusalOf(githubCredentialDirectory === undefined ? undefined : githubAllow) };
+}
+
+/** Joins what runs tests on GitHub. Octokit is loaded when it is needed first: most have no such test. */
+export function wireGithub({ config, kubernetes, metrics, wake }: GithubOptions): WiredGithub {
+  const now = () => new Date();
+  const { githubCredentialDirectory: directory, githubApiUrl: apiUrl, clusterName } = config;
+  const { refusal } = githubDefaults(config);
+  const accounts = createAccounts({
+    credentials: createCredentials(kubernetes, { ...(directory !== undefined && { directory }) }),
+    async connect(url, credential) {
+      const { connectGitHub } = await import('./run/github/octokit.ts');
+      return connectGitHub({ apiUrl: url, credential, onCall: metrics.githubCall });
+    },
+    wake,
+    now,
+  });
+  const options = { accounts, apiUrl, refusal, clusterName };
+  const lists = createRunLists({ now, wake });
+  return {
+    dispatches: createDispatches({ ...options, lists, callbackOf: (run) => callbackOf(config, run) }),
+    check: (syncTest) => checkTest(options, syncTest),
+  };
+}
+
+/** Where the workflow of a run may say that it has started or ended, if the administrator gave an address for it. */
+function callbackOf({ callbackUrl, callbackKeys: [key] }: Config, { ref, uid }: Run): Callback | undefined {
+  if (callbackUrl === undefined) return undefined;
+  const url = `${callbackUrl}/api/v1/runs/${ref.namespace}/${ref.name}`;
+  return { url, ...(key && { token: callbackToken(key, { ...ref, uid }) }) };
+}

@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Dispatch } from '../../../src/decide/model.ts';
+import { dispatchState } from '../../../src/run/github/dispatch-state.ts';
+import type { WorkflowRun } from '../../../src/run/github/github.ts';
+import { after, aRun, LIMITS, NOON } from '../../support/model.ts';
+
+const DISPATCH: Dispatch = {
+  repository: 'acme/e2e',
+  trigger: 'repository_dispatch',
+  apiUrl: 'https://api.github.com',
+  claimedAt: NOON,
+  limits: LIMITS,
+  settled: false,
+};
+const run = aRun({ dispatch: DISPATCH });
+
+function workflow(differs: Partial<WorkflowRun>): WorkflowRun {
+  return {
+    id: 7,
+    title: run.ref.name,
+    event: 'repository_dispatch',
+    status: 'completed',
+    url: 'https://github.com/acme/e2e/actions/runs/7',
+    createdAt: after(5),
+    startedAt: after(5),
+    updatedAt: after(50),
+    ...differs,
+  };
+}
+
+const known = { listedAt: after(55), nextAt: after(60), others: 0 };
+
+function state(differs: Partial<WorkflowRun>, queuedAt?: Date) {
+  return dispatchState(run, DISPATCH, { ...known, run: workflow(differs) }, queuedAt);
+}
+
+describe('every conclusion of a workflow run has its verdict', () => {
+  const rows = {
+    success: 'passed Passed',
+    failure: 'failed WorkflowFailed',
+    timed_out: 'failed TimedOut',
+    cancelled: 'inconclusive WorkflowCancelled',
+    neutral: 'inconclusive TestSaidSo',
+    skipped: 'inconclusive WorkflowNotRun',
+    stale: 'inconclusive WorkflowNotRun',
+    action_required: 'inconclusive WorkflowNotRun',
+    startup_failure: 'inconclusive WorkflowNotRun',
+    'one that GitHub will think of': 'inconclusive WorkflowNotRun',
+  };
+  for (const [conclusion, verdict] of Object.entries(rows)) {
+    test(`${conclusion}: ${verdict}`, () => {
+      const ended = state({ conclusion });
+      assert.ok(ended.phase === 'ended');
+      assert.equal(`${ended.outcome.verdict} ${ended.outcome.reason}`, verdict);
+      assert.match(ended.outcome.message, /actions\/runs\/7/);
+      assert.deepEqual(ended.outcome.finishedAt, after(50));
+      assert.equal(ended.link?.runId, 7);
+    });
+  }
+});
+
+describe('a workflow run that goes on', () => {
+  test('runs since GitHub says so, or since it was seen to wait for a runner', () => {
+    const { since } = state({ status: 'in_progress' }) as { since: Date };
+    assert.deepEqual(since, after(5));
+    const later = state({ status: 'in_progress' }, after(40)) as { since: Date };
+    assert.deepEqual(later.since, after(40));
+  });
+
+  test('waits while it is queued, pending or waiting for an approval', () => {
+    for (const status of ['requested', 'queued', 'pending', 'waiting']) {
+      const waiting = state({ status });
+      assert.ok(waiting.phase === 'waiting');
+      assert.equal(waiting.reason, 'StartTimedOut');
+      assert.match(waiting.message, new RegExp(status));
+    }
+  });
+});
+
+describe('a workflow run that is not there', () => {
+  const message = (differs: object, dispatch: Partial<Dispatch> = {}) => {
+    const waiting = dispatchState(run, { ...DISPATCH, ...dispatch }, { ...known, ...differs }, undefined);
+    assert.ok(waiting.phase === 'waiting');
+    assert.equal(waiting.reason, 'RunNotFound');
+    return waiting.message;
+  };
+
+  test('may not have a workflow', () => {
+    assert.match(message({}), /no workflow run in acme\/e2e has .* in its title; is there a workflow/);
+  });
+
+  test('may lack its run-name, which other runs show', () => {
+    assert.match(
+      message({ others: 2 }),
+      /2 came without it: .*run-name: \$\{\{ github\.event\.client_payload/,
+    );
+    assert.match(
+      message({ others: 1 }, { trigger: 'workflow_dispatch' }),
+      /fromJSON\(inputs\.postsync\)\.run/,
+    );
+  });
+
+  test('may never have been asked for, which is said with what GitHub answered', () => {
+    assert.match(
+      message({}, { unanswered: '502 Bad Gateway' }),
+      /502 Bad Gateway\), and it is not sent twice/,
+    );
+  });
+});
