@@ -11,6 +11,8 @@ const SECRETS: ReadonlySet<string> = new Set([
   'x-signature',
   'fluxHmacKeys',
   'fluxBearerTokens',
+  'callbackKeys',
+  'flaggerTokens',
 ]);
 /** What may wait to be written while nobody reads stdout; beyond it lines are dropped, not memory filled. */
 const MAX_UNWRITTEN_BYTES = 4 * 1024 * 1024;

@@ -8,6 +8,8 @@ const FILES: Readonly<Record<string, string>> = {
   '/keys/empty': '\n',
   '/keys/token': 'a-token\n',
   '/jobs.yaml': 'labels: {team: web}\ntolerations: []\n',
+  '/flagger.yaml': 'apps: 0123456789abcdef\n',
+  '/short.yaml': 'apps: hunter2\nA_b: 0123456789abcdef\n',
   '/list.yaml': '- a\n',
   '/broken.yaml': 'a: [',
 };
@@ -141,6 +143,16 @@ describe('the configuration', () => {
 
     assert.deepEqual(fluxHmacKeys.map(String), [' key with a newline\n', 'old']);
     assert.deepEqual(fluxBearerTokens, ['a-token']);
+  });
+
+  test('reads the tokens for Flagger by namespace, and takes none that is short', () => {
+    assert.equal(config([]).flaggerTokens, undefined);
+    assert.deepEqual(config(['--flagger-tokens-file=/flagger.yaml']).flaggerTokens, {
+      apps: '0123456789abcdef',
+    });
+    const problems = refused(['--flagger-tokens-file=/short.yaml']);
+    assert.match(problems, /16 characters\n.*--flagger-tokens-file/);
+    assert.doesNotMatch(problems, /hunter2|0123456789abcdef/);
   });
 
   test('reads the defaults of Jobs from a file', () => {

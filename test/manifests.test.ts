@@ -301,6 +301,50 @@ describe('the component helm-test', () => {
   });
 });
 
+describe('the component flagger', () => {
+  test('gives the service the file with the tokens, from the Secret that it says how to make', () => {
+    const { spec } = only(manifestsIn('components/flagger'), 'Deployment') as unknown as {
+      spec: { template: { spec: PodSpec } };
+    };
+    const [{ env, volumeMounts = [] }] = spec.template.spec.containers;
+    assert.deepEqual(env, [
+      { name: 'POSTSYNC_FLAGGER_TOKENS_FILE', value: `${volumeMounts[0]?.mountPath}/tokens.yaml` },
+    ]);
+    assert.deepEqual(spec.template.spec.volumes?.[0]?.secret, {
+      secretName: 'postsync-flagger',
+      items: [{ key: 'tokens.yaml', path: 'tokens.yaml' }],
+    });
+  });
+});
+
+describe('the example of a canary', () => {
+  const canary = only(examples, 'Canary');
+  const { analysis } = canary.spec as {
+    analysis: {
+      webhooks: { type: string; url: string; timeout?: string; metadata: Record<string, string> }[];
+    };
+  };
+
+  for (const { type, url, timeout = '10s', metadata } of analysis.webhooks) {
+    const { host, pathname, searchParams } = new URL(url);
+
+    test(`calls the Service at the address for ${type}, and waits longer than it is asked to`, () => {
+      const { name, namespace } = only(base, 'Service').metadata;
+      assert.equal(host, `${name}.${namespace}`);
+      const role = { 'confirm-traffic-increase': 'gate', rollback: 'rollback' }[type];
+      assert.equal(pathname, `/flagger/apps/podinfo/${role}`);
+      assert.ok(Number.parseInt(timeout, 10) > Number.parseInt(searchParams.get('wait') ?? '0', 10));
+    });
+
+    test(`names for ${type} a test that is beside it, and is not run unless it is asked for`, () => {
+      assert.deepEqual(Object.keys(metadata), ['tests', 'token']);
+      const { file, metadata: named, spec } = only(examples, 'SyncTest', metadata['tests']);
+      assert.deepEqual([file, named.namespace], [canary.file, canary.metadata.namespace]);
+      assert.deepEqual((spec as { after: unknown }).after, []);
+    });
+  }
+});
+
 describe('an example', () => {
   const isValid = validatorOf('synctests');
   const syncTests = examples.filter(({ kind }) => kind === 'SyncTest');
@@ -327,7 +371,7 @@ describe('an example', () => {
   });
 
   test('of each kind is there', () => {
-    assert.equal(syncTests.length, 5);
+    assert.equal(syncTests.length, 6);
     const kinds = new Set(examples.map(({ kind }) => kind));
     for (const kind of ['HelmRelease', 'Kustomization', 'GitRepository', 'Role'])
       assert.ok(kinds.has(kind), kind);

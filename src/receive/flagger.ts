@@ -1,4 +1,4 @@
-import { type Request, type RequestHandler, Router } from 'express';
+import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { z } from 'zod';
 import type { Ref, Result } from '../decide/model.ts';
 import type { Logger } from '../log.ts';
@@ -89,11 +89,11 @@ export function flaggerRouter(options: FlaggerOptions): Router {
     return { release, canary: { namespace, name }, checksum, tests: metadata.tests };
   }
 
-  function told(asked: Asked, verdict: RolloutVerdict, status: number): object {
+  function reply(res: Response, asked: Asked, verdict: RolloutVerdict, status: number): void {
     const { result, runs, message } = verdict;
     const { release, canary, checksum } = asked;
     log.info({ release, canary, checksum, runs, result, status, because: message }, 'canary asked');
-    return { message, result, runs };
+    answer(res, status, { message, result, runs });
   }
 
   /** Starts what was not started yet, waits, and says yes when all of it has passed. */
@@ -112,10 +112,7 @@ export function flaggerRouter(options: FlaggerOptions): Router {
           read: () => rollouts.ask(release, asked, { tests, start: true, digest: first.digest }),
           isDecided,
         });
-    const { result } = last;
-    const status = isFinal(result) ? STATUSES[result] : NOT_DECIDED;
-    const error = status === NOT_DECIDED ? { error: 'NotDecided' } : {};
-    answer(res, status, { ...error, ...told(asked, last, status) });
+    reply(res, asked, last, isFinal(last.result) ? STATUSES[last.result] : NOT_DECIDED);
   };
 
   /** Says yes when a test has failed. */
@@ -123,9 +120,7 @@ export function flaggerRouter(options: FlaggerOptions): Router {
     checked(NoQuery, req.query, 'the query');
     const asked = await enter(req);
     const verdict = await rollouts.ask(asked.release, asked, { tests: asked.tests, start: false });
-    const status = verdict.result === 'failed' ? 200 : 409;
-    const error = status === 200 ? {} : { error: 'NotFailed' };
-    answer(res, status, { ...error, ...told(asked, verdict, status) });
+    reply(res, asked, verdict, verdict.result === 'failed' ? 200 : 409);
   };
 
   return Router().post('/:namespace/:name/gate', gate).post('/:namespace/:name/rollback', rollback);
