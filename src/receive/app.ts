@@ -2,11 +2,16 @@ import express, { type ErrorRequestHandler, type Express } from 'express';
 import { type ErrorCode, isCode } from '../errors.ts';
 import type { Metrics } from '../metrics.ts';
 import { type ApiOptions, apiRouter } from './api.ts';
+import { type FlaggerOptions, flaggerRouter } from './flagger.ts';
 import { type FluxOptions, fluxRoute } from './flux.ts';
 import { answer, RETRY_AFTER_SECONDS } from './http.ts';
 import { Refusal } from './refusal.ts';
+import { createWaits, type WaitsOptions } from './waits.ts';
 
-export interface AppOptions extends FluxOptions, ApiOptions {
+/** What its parts need, but for what they share. */
+type PartsOptions = FluxOptions & Omit<ApiOptions & FlaggerOptions, 'waits'>;
+
+export interface AppOptions extends PartsOptions, WaitsOptions {
   readonly metrics: Pick<Metrics, 'event' | 'text' | 'contentType'>;
 }
 
@@ -34,7 +39,9 @@ export function createApp(options: AppOptions): Express {
     res.setHeader('content-type', metrics.contentType);
     res.end(await metrics.text());
   });
-  app.use('/api/v1', apiRouter(options));
+  const waits = createWaits(options);
+  app.use('/api/v1', apiRouter({ ...options, waits }));
+  app.use('/flagger', flaggerRouter({ ...options, waits }));
   app.use((req, res) => {
     const message = `there is no ${req.method} ${req.path.slice(0, 200)}; see docs/spec.md for what there is`;
     answer(res, 404, { error: 'NotFound', message });
