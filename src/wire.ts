@@ -1,5 +1,6 @@
 import type { Config } from './config.ts';
 import { keyOf, type Policy, type Ref, type Release, type Run } from './decide/model.ts';
+import { isStarted } from './decide/standing.ts';
 import { isCode, PostsyncError } from './errors.ts';
 import type { Heard } from './heard.ts';
 import type { Kubernetes } from './kubernetes.ts';
@@ -149,8 +150,7 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
   /** What goes on already takes its place before anything new is admitted. */
   function start(): void {
     for (const run of tables.runs.values()) {
-      if ((run.job ?? run.dispatch) && !run.outcome)
-        admission.count(run, tables.tests.get(keyOf(run.test))?.test);
+      if (isStarted(run) && !run.outcome) admission.count(run, tables.tests.get(keyOf(run.test))?.test);
     }
     queue.start();
   }

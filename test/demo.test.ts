@@ -55,7 +55,7 @@ test('the demo tells the whole story, ends by itself and leaves nothing behind',
   const demo = new Demo(t);
   assert.equal(await demo.code(), 0, demo.out + demo.err);
   assert.equal(demo.err, '');
-  const [, install = '', bad = '', fix = '', again = ''] = demo.out.split(/^(?=\d\. )/m);
+  const [, install = '', bad = '', fix = '', again = '', github = ''] = demo.out.split(/^(?=\d\. )/m);
 
   assert.match(install, /^1\. Flux installs the chart 1\.0\.0\n/);
   assert.match(install, /postsync\.dev\/result +passed\n/);
@@ -76,6 +76,11 @@ test('the demo tells the whole story, ends by itself and leaves nothing behind',
   assert.equal(again.match(/^ +shop .* Passed .* manual$/gm)?.length, 2, again);
   assert.match(again, /tests\.postsync\.dev\/smoke +passed \(attempt 2 of 2\)/);
 
+  assert.match(github, /^5\. A test on GitHub\n/);
+  assert.match(github, /postsync\.dev\/result: running\n/);
+  assert.match(github, /tests\.postsync\.dev\/github +passed in \d+s, v3 \(chart 1\.1\.1\)/);
+  assert.match(github, /acme\/e2e: e2e shop-github-v3-[0-9a-f]{16}: success\n/);
+
   assert.ok(!demo.out.includes('\u001b'), 'colours without a terminal');
   assert.deepEqual(readdirSync(demo.folder), []);
 });
@@ -94,7 +99,7 @@ test('with --keep everything goes on as it is printed, until Ctrl-C', LIMIT, asy
   const { items } = (await kubernetes.list({ resource: 'synctestruns', namespace: 'apps' })) as {
     items: readonly unknown[];
   };
-  assert.equal(items.length, 8);
+  assert.equal(items.length, 9);
 
   const headers = { authorization: `Bearer ${readFileSync(token, 'utf8')}` };
   const verdict = await fetch(verdictUrl, { headers });

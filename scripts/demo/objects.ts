@@ -22,6 +22,7 @@ export interface SyncTestRun {
     readonly revision?: string;
     readonly reason?: string;
     readonly duration?: string;
+    readonly url?: string;
   };
 }
 
@@ -65,6 +66,11 @@ export function helmRelease(shopUrl: string, chartVersion: string): object {
 
 export function upgradeTo(chartVersion: string): object {
   return { spec: { chart: { spec: { version: chartVersion } } } };
+}
+
+/** Asks for a workflow as well. */
+export function dispatchTo(repository: string): object {
+  return { metadata: { annotations: { 'postsync.dev/github': repository } } };
 }
 
 /** What notification-controller posts after an upgrade. */

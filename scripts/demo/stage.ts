@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { parse } from 'yaml';
 import { startEmbeddedCluster } from '../../src/embedded/cluster.ts';
 import { connect, type Kubernetes } from '../../src/kubernetes.ts';
+import type { GitHub } from '../../test/support/github/github.ts';
+import { openRepository, REPOSITORY } from './github.ts';
 import { SHOP } from './objects.ts';
 import { COMMAND, type Postsync, startPostsync } from './postsync.ts';
 import { openShop } from './shop.ts';
@@ -15,6 +17,7 @@ export interface Stage {
   readonly kubernetes: Kubernetes;
   readonly clusterUrl: string;
   readonly shopUrl: string;
+  readonly github: GitHub;
   readonly postsync: Postsync;
   /** Signs Flux events. */
   readonly hmacKey: string;
@@ -58,6 +61,10 @@ export async function openStage(stop: AbortSignal): Promise<Stage> {
     closers.push(() => kubernetes.close());
     const shop = await openShop(kubernetes);
     closers.push(() => shop.close());
+    const { github, credential } = await openRepository();
+    closers.push(() => github.close());
+    mkdirSync(join(folder, 'github'));
+    for (const [name, content] of Object.entries(credential)) keep(join('github', name), content);
 
     const hmacKey = randomBytes(24).toString('base64url');
     const files = { kubeconfig: keep('kubeconfig', cluster.kubeconfig), token: keep('token', token) };
@@ -68,11 +75,15 @@ export async function openStage(stop: AbortSignal): Promise<Stage> {
         POSTSYNC_CLUSTER_NAME: 'demo',
         POSTSYNC_LEADER_ELECTION: 'false',
         POSTSYNC_FLUX_HMAC_KEY_FILES: keep('flux-hmac-key', hmacKey),
+        POSTSYNC_GITHUB_API_URL: github.url,
+        POSTSYNC_GITHUB_CREDENTIAL_DIRECTORY: join(folder, 'github'),
+        POSTSYNC_GITHUB_ALLOW: `${REPOSITORY}=${SHOP.namespace}`,
       },
       stop,
     );
     closers.push(() => postsync.close());
-    return { kubernetes, clusterUrl: cluster.url, shopUrl: shop.url, postsync, hmacKey, token, files, close };
+    const urls = { clusterUrl: cluster.url, shopUrl: shop.url };
+    return { kubernetes, ...urls, github, postsync, hmacKey, token, files, close };
   } catch (error) {
     await close();
     throw error;

@@ -1,6 +1,8 @@
 import { createHmac } from 'node:crypto';
 import { KEYS, LINES } from '../../src/decide/keys.ts';
+import { REPOSITORY } from './github.ts';
 import {
+  dispatchTo,
   fluxEvent,
   type HelmRelease,
   helmRelease,
@@ -36,6 +38,7 @@ export async function tellStory(stage: Stage, stop: AbortSignal): Promise<void> 
   await breakIt(telling);
   await fixIt(telling);
   await runAgain(telling);
+  await dispatch(telling);
 }
 
 async function install({ kubernetes, shopUrl, follow }: Telling): Promise<void> {
@@ -93,6 +96,22 @@ async function runAgain({ kubernetes, postsync, token, follow, stop }: Telling):
   expect(release, { result: 'passed', http: 'passed (attempt 2', smoke: 'passed (attempt 2' });
 }
 
+async function dispatch({ kubernetes, github, follow }: Telling): Promise<void> {
+  chapter(
+    '5. A test on GitHub',
+    `The annotation postsync.dev/github asks for a workflow in ${REPOSITORY}, on a stand-in for GitHub.`,
+    'It is dispatched once, found again by its run-name, and followed to its end.',
+  );
+  await kubernetes.patch(RELEASE, dispatchTo(REPOSITORY));
+  const release = await follow((one) => isDecided(one, FIXED) && new Map(keysOf(one)).has(`${LINES}github`));
+  await show(kubernetes, release);
+  const dispatched = github.runs(REPOSITORY);
+  for (const { displayTitle, conclusion } of dispatched)
+    detail(`${REPOSITORY}: ${displayTitle}: ${conclusion}`);
+  if (dispatched.length !== 1) throw new Error(`there are ${dispatched.length} workflow runs, not 1`);
+  expect(release, { result: 'passed', github: 'passed in' });
+}
+
 /** Posts, and shows the answer. Every post of the story is answered 202. */
 async function post(url: string, request: Pick<RequestInit, 'body' | 'headers' | 'signal'>): Promise<void> {
   const response = await fetch(url, { method: 'POST', ...request });
@@ -120,9 +139,8 @@ function byTime({ metadata: { creationTimestamp, name } }: SyncTestRun): string 
 
 interface Expected {
   readonly result: string;
-  /** How the lines of the two tests begin. */
-  readonly http: string;
-  readonly smoke: string;
+  /** How the lines of the tests begin. */
+  readonly [test: string]: string;
 }
 
 /** @throws when a key does not begin with what is expected of it */

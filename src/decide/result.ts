@@ -4,7 +4,7 @@ import { lineName, problemName } from './identity.ts';
 import { KEYS, LINES } from './keys.ts';
 import type { Policy, Result, Revision, Run } from './model.ts';
 import { appliesTo, type Rest, restOf } from './rest.ts';
-import { type Standing, standingOf } from './standing.ts';
+import { isStarted, type Standing, standingOf } from './standing.ts';
 
 /** What the HelmRelease should say: `undefined` for a key that should not be there. */
 export interface Projection {
@@ -121,7 +121,7 @@ function summary({ runs, open, final, retryAt }: Standing, revision: Revision): 
       text: `${verdict}${attempts(final, runs)}${took(final)}, ${about}, ${iso(finishedAt)}${why}`,
     };
   }
-  if (open?.job)
+  if (open && isStarted(open))
     return {
       state: 'running',
       text: `running${attempts(open, runs)}, ${about}, since ${iso(open.createdAt)}`,

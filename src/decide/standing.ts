@@ -52,6 +52,11 @@ export function isOf(run: Run, { kind, ref }: Test): boolean {
   return run.testKind === kind && run.test.name === ref.name && run.test.namespace === ref.namespace;
 }
 
+/** Whether something was started for it, or may have been. */
+export function isStarted({ job, dispatch }: Run): boolean {
+  return job !== undefined || dispatch !== undefined;
+}
+
 export function hasEnded(run: Run): run is Run & { readonly outcome: Outcome } {
   return run.outcome !== undefined;
 }

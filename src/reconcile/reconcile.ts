@@ -13,6 +13,7 @@ import {
 } from '../decide/model.ts';
 import { plan } from '../decide/plan.ts';
 import { project } from '../decide/result.ts';
+import { isStarted } from '../decide/standing.ts';
 import { isCode } from '../errors.ts';
 import type { Dispatches, Jobs, Records } from '../ports.ts';
 import type { Admission } from './admission.ts';
@@ -102,7 +103,7 @@ function makeRoom(
   heldBack: ReadonlyMap<string, unknown>,
 ): void {
   for (const run of runs.filter(({ ref }) => !heldBack.has(keyOf(ref)))) {
-    const goesOn = !run.outcome && (run.job ?? stateOf(run)) !== undefined;
+    const goesOn = !run.outcome && (isStarted(run) || stateOf(run) !== undefined);
     if (goesOn) admission.withdraw(run);
     else admission.leave(run);
   }

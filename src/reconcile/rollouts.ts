@@ -3,7 +3,7 @@ import { KEYS } from '../decide/keys.ts';
 import { keyOf, type Policy, type Release, type Result, type Revision, type Test } from '../decide/model.ts';
 import { restOf } from '../decide/rest.ts';
 import { resultOf } from '../decide/result.ts';
-import { isOf, newestFirst, nextAttempt, type Standing, standingOf } from '../decide/standing.ts';
+import { isOf, isStarted, newestFirst, nextAttempt, type Standing, standingOf } from '../decide/standing.ts';
 import { PostsyncError } from '../errors.ts';
 import type { Rollouts, RolloutVerdict } from '../ports.ts';
 import { stateOf } from './finish.ts';
@@ -96,7 +96,7 @@ function summary({ ref: { name } }: Test, { open, final, retryAt }: Standing): T
     const { verdict, reason } = final.outcome;
     return { state: verdict, text: `${name} ${verdict} (${reason}, run ${final.ref.name})` };
   }
-  if (open?.job) return { state: 'running', text: `${name} is running (run ${open.ref.name})` };
+  if (open && isStarted(open)) return { state: 'running', text: `${name} is running (run ${open.ref.name})` };
   const again = retryAt === undefined ? '' : ', and will be tried again';
   return { state: 'pending', text: `${name} is pending${again}` };
 }
