@@ -2,6 +2,7 @@ import express, { type ErrorRequestHandler, type Express } from 'express';
 import { type ErrorCode, isCode } from '../errors.ts';
 import type { Metrics } from '../metrics.ts';
 import { type ApiOptions, apiRouter } from './api.ts';
+import { type CallbackOptions, callbackRoute } from './callback.ts';
 import { type FlaggerOptions, flaggerRouter } from './flagger.ts';
 import { type FluxOptions, fluxRoute } from './flux.ts';
 import { answer, RETRY_AFTER_SECONDS } from './http.ts';
@@ -9,7 +10,7 @@ import { Refusal } from './refusal.ts';
 import { createWaits, type WaitsOptions } from './waits.ts';
 
 /** What its parts need, but for what they share. */
-type PartsOptions = FluxOptions & Omit<ApiOptions & FlaggerOptions, 'waits'>;
+type PartsOptions = FluxOptions & CallbackOptions & Omit<ApiOptions & FlaggerOptions, 'waits'>;
 
 export interface AppOptions extends PartsOptions, WaitsOptions {
   readonly metrics: Pick<Metrics, 'event' | 'text' | 'contentType'>;
@@ -39,6 +40,7 @@ export function createApp(options: AppOptions): Express {
     res.setHeader('content-type', metrics.contentType);
     res.end(await metrics.text());
   });
+  app.post('/api/v1/runs/:namespace/:name', callbackRoute(options));
   const waits = createWaits(options);
   app.use('/api/v1', apiRouter({ ...options, waits }));
   app.use('/flagger', flaggerRouter({ ...options, waits }));

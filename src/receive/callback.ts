@@ -1,0 +1,151 @@
+import type { Request, RequestHandler } from 'express';
+import { z } from 'zod';
+import { isCallbackToken, isTokenOf } from '../callback-token.ts';
+import type { Ref } from '../decide/model.ts';
+import { isCode } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import { AUDIENCE } from './access.ts';
+import { NamespaceName, ObjectName, problemsOf } from './flux-event.ts';
+import { answer, RETRY_AFTER_SECONDS, readBody } from './http.ts';
+import { createJobTokens, issuerOf, type Job, type JobTokens } from './oidc.ts';
+import { Refusal } from './refusal.ts';
+import { bearerOf } from './signature.ts';
+
+/** The dispatch of a run, as far as it says who may call back. */
+export interface CalledBack {
+  /** Of the SyncTestRun. */
+  readonly uid: string;
+  /** `owner/name`. */
+  readonly repository: string;
+  /** The API that it was dispatched by. */
+  readonly apiUrl: string;
+  readonly ended: boolean;
+}
+
+/** What is done with a callback. */
+export interface Callbacks {
+  /** @returns `undefined`: there is no such run, or it is no dispatch */
+  dispatchOf(run: Ref): Promise<CalledBack | undefined>;
+  /** A workflow run says that it is the one of this run: a hint to look, as any other, and to be verified. */
+  told(run: Ref, workflowRunId: number): Promise<void>;
+}
+
+export interface CallbackOptions {
+  /** Absent: workflows are not asked to call back. */
+  readonly callbacks?: Callbacks | undefined;
+  /** Keys of the tokens that runs are given; none: only tokens of jobs count. */
+  readonly callbackKeys?: readonly Uint8Array[];
+  readonly jobTokens?: JobTokens;
+  readonly isReady: () => boolean;
+  readonly stopping: AbortSignal;
+  readonly log: Logger;
+}
+
+const MAX_BODY_BYTES = 16 * 1024;
+/** Of the runs that postsync does not know: whoever asks for one of them is told nothing else than for others. */
+const DEFAULT_API_URL = 'https://api.github.com';
+
+const Path = z.object({ namespace: NamespaceName, name: ObjectName });
+const Body = z.object({
+  runId: z.int().positive(),
+  status: z.enum(['started', 'completed']),
+  conclusion: z.string().max(64).optional(),
+});
+
+/** Where a workflow says that it is there, or at its end. It makes postsync look sooner; what counts is what GitHub says. */
+export function callbackRoute(options: CallbackOptions): RequestHandler {
+  const { callbacks, callbackKeys = [], isReady, stopping, log, jobTokens = createJobTokens() } = options;
+
+  /** Who sends it: the job, or `undefined` for who has the run's own token. */
+  async function identify(
+    run: Ref,
+    token: string,
+    dispatch: CalledBack | undefined,
+  ): Promise<Job | undefined> {
+    const isOwn = isCallbackToken(token);
+    if (isOwn && dispatch && isTokenOf({ ...run, uid: dispatch.uid }, token, callbackKeys)) return undefined;
+    if (isOwn) throw unauthorized();
+    const job = await readJob(token, issuerOf(dispatch?.apiUrl ?? DEFAULT_API_URL));
+    if (typeof job !== 'string') return job;
+    log.info({ run, because: job }, 'token of a callback refused');
+    throw unauthorized();
+  }
+
+  async function readJob(token: string, issuer: string): Promise<Job | string> {
+    try {
+      return await jobTokens.read(token, issuer);
+    } catch (err) {
+      if (!isCode(err, 'ISSUER_UNAVAILABLE')) throw err;
+      log.warn({ err }, 'tokens of jobs cannot be checked');
+      const message = 'the token cannot be checked, as its issuer does not answer; go on, or send it again';
+      throw new Refusal(503, 'Unavailable', message, RETRY_AFTER_SECONDS);
+    }
+  }
+
+  return async (req, res) => {
+    if (!callbacks)
+      throw new Refusal(
+        404,
+        'NotFound',
+        'no callbacks are taken: the administrator sets POSTSYNC_CALLBACK_URL',
+      );
+    if (stopping.aborted || !isReady())
+      throw new Refusal(
+        503,
+        'Unavailable',
+        'postsync is starting or stopping; send it again',
+        RETRY_AFTER_SECONDS,
+      );
+    const run = checked(Path, req.params);
+    const token = bearerOf(req.get('authorization'));
+    // The body is read of those who may send one.
+    if (token === undefined) throw unauthorized();
+    const dispatch = await callbacks.dispatchOf(run);
+    const job = await identify(run, token, dispatch);
+    if (!dispatch || (job && !isSame(job.repository, dispatch.repository)))
+      throw forbidden(`no run ${run.namespace}/${run.name} was dispatched to ${job?.repository}`);
+    const { runId, status, conclusion } = await bodyOf(req);
+    if (job && job.runId !== runId)
+      throw forbidden(`the token is of the workflow run ${job.runId}, and runId is ${runId}`);
+    if (dispatch.ended) throw new Refusal(409, 'Conflict', 'the run has ended');
+    await callbacks.told(run, runId);
+    const by = job ? 'job' : 'run';
+    log.info({ run, workflowRun: runId, status, conclusion, by }, 'callback received');
+    answer(res, 202, { accepted: true, because: `GitHub is asked about the workflow run ${runId} at once` });
+  };
+}
+
+/** The same whether there is such a run or not. */
+function unauthorized(): Refusal {
+  const tokens = `the callback's token in the payload, or the job's OIDC token for the audience ${AUDIENCE}`;
+  const message = `send Authorization: Bearer TOKEN with ${tokens}; there is no such run, or that was neither`;
+  return new Refusal(401, 'Unauthorized', message);
+}
+
+function forbidden(message: string): Refusal {
+  return new Refusal(403, 'Forbidden', message);
+}
+
+/** GitHub's names mean the same in any case. */
+function isSame(repository: string, other: string): boolean {
+  return repository.toLowerCase() === other.toLowerCase();
+}
+
+async function bodyOf(req: Request): Promise<z.output<typeof Body>> {
+  const text = await readBody(req, MAX_BODY_BYTES);
+  if (typeof text === 'string')
+    throw new Refusal(413, 'TooLarge', `the body is over ${MAX_BODY_BYTES} bytes`);
+  let json: unknown;
+  try {
+    json = JSON.parse(text.toString('utf8'));
+  } catch {
+    throw new Refusal(400, 'BadRequest', 'the body is not JSON');
+  }
+  return checked(Body, json);
+}
+
+function checked<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new Refusal(400, 'BadRequest', problemsOf(parsed.error));
+}
