@@ -92,11 +92,12 @@ describe('the service may do what it does, and no more', () => {
     subjectaccessreviews: 'create',
     leases: 'get create patch',
   };
+  const rules = [only(base, 'ClusterRole', 'postsync'), only(base, 'Role')]
+    .flatMap((role) => role.rules as { resources: string[]; verbs: string[] }[])
+    .filter(({ verbs }) => verbs.join() !== 'serve');
   const granted = new Map(
-    [only(base, 'ClusterRole', 'postsync'), only(base, 'Role')].flatMap((role) =>
-      (role.rules as { resources: string[]; verbs: string[] }[]).flatMap(({ resources, verbs }) =>
-        resources.map((resource) => [resource, verbs.join(' ')] as const),
-      ),
+    rules.flatMap(({ resources, verbs }) =>
+      resources.map((resource) => [resource, verbs.join(' ')] as const),
     ),
   );
 
@@ -125,16 +126,32 @@ describe('the service may do what it does, and no more', () => {
     }
   });
 
-  test('under the account that the bindings and the admission policies name', () => {
+  test('under the account that the bindings name', () => {
     const { name, namespace } = only(base, 'ServiceAccount').metadata;
     assert.equal(pod.serviceAccountName, name);
     const subject = { kind: 'ServiceAccount', name, namespace };
     for (const kind of ['ClusterRoleBinding', 'RoleBinding']) {
       assert.deepEqual(only(base, kind).subjects, [subject]);
     }
+  });
+
+  test('and is known to the admission policies in any namespace, by a verb that nobody else is given', () => {
+    const { name, namespace = '' } = only(base, 'ServiceAccount').metadata;
     const policies = base.filter(({ kind }) => kind === 'ValidatingAdmissionPolicy');
-    const names = JSON.stringify(policies).match(/system:serviceaccount:[\w:-]+/g);
-    assert.deepEqual(names, Array(2).fill(`system:serviceaccount:${namespace}:${name}`));
+    const text = JSON.stringify(policies);
+    assert.ok(!text.includes(namespace));
+    const names = text.match(/matches\('\^system:serviceaccount:[^']+'\) && [^ ]+\.check\('serve'\)/g) ?? [];
+    assert.equal(names.length, 2);
+    const account = new RegExp(/'(.*?)'/.exec(names[0] as string)?.[1] as string);
+    assert.match(`system:serviceaccount:elsewhere:${name}`, account);
+    for (const other of [`a:x${name}`, `a:${name}-helm-test`, `a:b:${name}`, `a:${name}:b`]) {
+      assert.doesNotMatch(`system:serviceaccount:${other}`, account);
+    }
+    const roles = base.filter((one) => JSON.stringify(one.rules ?? '').includes('"serve"'));
+    assert.deepEqual(
+      roles.map(({ kind, metadata }) => [kind, metadata.name]),
+      [['ClusterRole', 'postsync']],
+    );
   });
 
   test('with every admission policy in force', () => {

@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
+import { parseAllDocuments } from 'yaml';
+import type { Manifest } from '../../support/manifests.ts';
 
 const run = promisify(execFile);
 
@@ -32,26 +34,43 @@ export interface InstallOptions {
 
 /** `kubectl apply -k` of manifests/, with the image and the number of replicas that are wanted here. */
 export async function install(image: string | undefined, options: InstallOptions): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'postsync-e2e-'));
-  try {
-    const at = (path: string) => relative(folder, path);
-    const changes = [
-      set('/spec/replicas', options.replicas),
-      ...(image ? [set('/spec/template/spec/containers/0/image', image)] : []),
-    ];
-    const kustomization = {
-      resources: [at('manifests')],
-      components: (options.components ?? []).map((name) => at(join('manifests/components', name))),
-      patches: [
-        { target: { kind: 'Deployment', name: 'postsync' }, patch: JSON.stringify(changes) },
-        ...(options.patches ?? []),
-      ],
-    };
-    writeFileSync(join(folder, 'kustomization.yaml'), JSON.stringify(kustomization));
+  const changes = [
+    set('/spec/replicas', options.replicas),
+    ...(image ? [set('/spec/template/spec/containers/0/image', image)] : []),
+  ];
+  const patches = [
+    { target: { kind: 'Deployment', name: 'postsync' }, patch: JSON.stringify(changes) },
+    ...(options.patches ?? []),
+  ];
+  await withOverlay({ components: options.components ?? [], patches }, async (folder) => {
     await kubectl('apply', '--server-side', '--force-conflicts', '-k', folder);
     // Where the CRDs are new, their kinds are answered with 404, then with 429, for a moment; kubectl waits for both.
     await kubectl('wait', '--for=condition=Established', '--timeout=60s', ...CRDS);
     await kubectl('get', '--all-namespaces', 'synctests,synctestruns');
+  });
+}
+
+/** What a kustomization over manifests/ makes of it. */
+export function build(kustomization: { readonly namespace: string }): Promise<Manifest[]> {
+  return withOverlay(kustomization, async (folder) =>
+    parseAllDocuments(await kubectl('kustomize', folder)).map((document) => document.toJS() as Manifest),
+  );
+}
+
+async function withOverlay<T>(
+  { components = [], ...rest }: { readonly components?: readonly string[]; readonly [key: string]: unknown },
+  use: (folder: string) => Promise<T>,
+): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'postsync-e2e-'));
+  try {
+    const at = (path: string) => relative(folder, path);
+    const kustomization = {
+      resources: [at('manifests')],
+      components: components.map((name) => at(join('manifests/components', name))),
+      ...rest,
+    };
+    writeFileSync(join(folder, 'kustomization.yaml'), JSON.stringify(kustomization));
+    return await use(folder);
   } finally {
     rmSync(folder, { recursive: true });
   }
