@@ -20,6 +20,7 @@ const GROUPS = {
   statefulsets: '/apis/apps/v1',
   daemonsets: '/apis/apps/v1',
   tokenreviews: '/apis/authentication.k8s.io/v1',
+  selfsubjectreviews: '/apis/authentication.k8s.io/v1',
   subjectaccessreviews: '/apis/authorization.k8s.io/v1',
 } as const;
 

@@ -9,6 +9,7 @@ import { isCode } from './errors.ts';
 async function main(argv: readonly string[]): Promise<number> {
   if (argv[0] === 'check') return check();
   if (argv[0] === 'helm-test') return helmTests();
+  if (argv[0] === 'run') return runTests(argv.slice(1));
   const { parseConfig } = await import('./config.ts');
   const parsed = parseConfig(argv, process.env);
   if (parsed.kind === 'help') {
@@ -43,8 +44,21 @@ async function helmTests(): Promise<number> {
   }
 }
 
+/** Asks for tests to be run again, for the person at the keyboard. */
+async function runTests(argv: readonly string[]): Promise<number> {
+  const { loadKubeConfig } = await import('./kube-config.ts');
+  const { connect } = await import('./kubernetes.ts');
+  const { runCommand } = await import('./run-command.ts');
+  const stopping = stoppedBySignal();
+  return runCommand(argv, { connect: () => connect(loadKubeConfig()), print, complain, stopping });
+}
+
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
+}
+
+function complain(line: string): void {
+  process.stderr.write(`${line}\n`);
 }
 
 function stoppedBySignal(): AbortSignal {
@@ -56,8 +70,6 @@ function stoppedBySignal(): AbortSignal {
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  process.stderr.write(
-    `${isCode(error, 'CONFIG_INVALID') ? error.message : String((error as Error).stack)}\n`,
-  );
+  complain(isCode(error, 'CONFIG_INVALID') ? error.message : String((error as Error).stack));
   process.exitCode = 1;
 }

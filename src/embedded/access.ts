@@ -34,7 +34,8 @@ const API_AUDIENCE = 'https://kubernetes.default.svc';
 export interface Access {
   authenticate(header: string | undefined): User;
   authorize(user: User, attributes: Attributes): void;
-  /** A TokenReview or SubjectAccessReview, answered. */
+  /** A SelfSubjectReview, TokenReview or SubjectAccessReview, answered. */
+  selfReview(user: User): object;
   tokenReview(review: TokenReview): object;
   accessReview(review: AccessReview): object;
 }
@@ -90,6 +91,9 @@ export function accessFor(users: readonly User[]): Access {
       const message = `${kind} is forbidden: User "${user.name}" cannot ${verb} resource "${resource}" in API group "${group}" ${where}`;
       throw new Refusal(403, 'Forbidden', message, { kind: resource, ...(group && { group }) });
     },
+    selfReview: ({ name, groups = [] }) => ({
+      userInfo: { username: name, groups: [...groups, 'system:authenticated'] },
+    }),
     tokenReview(review) {
       const { token = '', audiences = [API_AUDIENCE] } = review.spec ?? {};
       const user = withToken(token);

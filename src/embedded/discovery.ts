@@ -1,10 +1,4 @@
-import {
-  ACCESS_REVIEWS,
-  apiVersionOf,
-  type Registry,
-  type ResourceType,
-  TOKEN_REVIEWS,
-} from './resources.ts';
+import { apiVersionOf, REVIEWS, type Registry, type ResourceType } from './resources.ts';
 
 const VERBS = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
 
@@ -79,13 +73,12 @@ function resourcesOf(registry: Registry, group: string, version: string): object
 
 function entriesOf(type: ResourceType): readonly object[] {
   const { plural, singular, namespaced, kind, shortNames } = type;
-  const review = type === TOKEN_REVIEWS || type === ACCESS_REVIEWS;
   const entry = {
     name: plural,
     singularName: singular,
     namespaced,
     kind,
-    verbs: review ? ['create'] : VERBS,
+    verbs: REVIEWS.has(type) ? ['create'] : VERBS,
   };
   const part = (name: string, verbs: readonly string[]) => ({
     name: `${plural}/${name}`,

@@ -8,7 +8,7 @@ import { isFields, type KubeObject } from './objects.ts';
 import { jsonPatch, mergePatch, strategicPatch } from './patch.ts';
 import { type Line, list, watch } from './reads.ts';
 import * as refusal from './refusal.ts';
-import { ACCESS_REVIEWS, apiVersionOf, PODS, type ResourceType, TOKEN_REVIEWS } from './resources.ts';
+import { apiVersionOf, PODS, REVIEWS, type ResourceType, SELF_REVIEWS, TOKEN_REVIEWS } from './resources.ts';
 import { type Route, routeOf, verbOf } from './route.ts';
 import { tableOf } from './table.ts';
 
@@ -61,7 +61,8 @@ export function handlerFor({ api, access, kubelet, bookmarkMs }: HandlerOptions)
     const { type, namespace, name, subresource } = call;
     const verb = verbOf(call);
     const resource = subresource ? `${type.plural}/${subresource}` : type.plural;
-    access.authorize(user, { verb, group: type.group, resource, namespace });
+    // Whoever is known may ask who that is.
+    if (type !== SELF_REVIEWS) access.authorize(user, { verb, group: type.group, resource, namespace });
     if (verb === 'watch') stream(call, response);
     else reply(response, respond(verb, call, name));
   }
@@ -69,7 +70,7 @@ export function handlerFor({ api, access, kubelet, bookmarkMs }: HandlerOptions)
   function respond(verb: string, call: Call, name: string): Answer {
     const { type, namespace, query, body } = call;
     const place: Place = { type, namespace };
-    if (type === TOKEN_REVIEWS || type === ACCESS_REVIEWS) return review(verb, call);
+    if (REVIEWS.has(type)) return review(verb, call);
     switch (verb) {
       case 'get':
         if (call.subresource === 'log') return logOf(api.get(place, name));
@@ -96,10 +97,14 @@ export function handlerFor({ api, access, kubelet, bookmarkMs }: HandlerOptions)
     }
   }
 
-  function review(verb: string, { type, body }: Call): Answer {
+  function review(verb: string, { type, body, user }: Call): Answer {
     if (verb !== 'create') throw new refusal.Refusal(405, 'MethodNotAllowed', NOT_ALLOWED, {});
     const given = fields(body);
-    const status = type === TOKEN_REVIEWS ? access.tokenReview(given) : access.accessReview(given);
+    const statusOf = () => {
+      if (type === SELF_REVIEWS) return access.selfReview(user);
+      return type === TOKEN_REVIEWS ? access.tokenReview(given) : access.accessReview(given);
+    };
+    const status = statusOf();
     const head = { kind: type.kind, apiVersion: apiVersionOf(type), metadata: {} };
     return { code: 201, body: { ...head, spec: given['spec'], status } };
   }

@@ -122,6 +122,14 @@ export const ACCESS_REVIEWS = builtIn({
   kind: 'SubjectAccessReview',
   namespaced: false,
 });
+export const SELF_REVIEWS = builtIn({
+  group: 'authentication.k8s.io',
+  plural: 'selfsubjectreviews',
+  kind: 'SelfSubjectReview',
+  namespaced: false,
+});
+/** Questions: nothing of them is kept. */
+export const REVIEWS: ReadonlySet<ResourceType> = new Set([TOKEN_REVIEWS, ACCESS_REVIEWS, SELF_REVIEWS]);
 export const SECRETS = builtIn({ plural: 'secrets', kind: 'Secret', fields: ['type'] });
 export const CONFIG_MAPS = builtIn({ plural: 'configmaps', kind: 'ConfigMap', shortNames: ['cm'] });
 export const SERVICE_ACCOUNTS = builtIn({
@@ -165,8 +173,7 @@ const BUILT_IN: readonly ResourceType[] = [
   builtIn({ ...workload, plural: 'statefulsets', kind: 'StatefulSet', shortNames: ['sts'] }),
   builtIn({ ...workload, plural: 'daemonsets', kind: 'DaemonSet', shortNames: ['ds'] }),
   CRDS,
-  TOKEN_REVIEWS,
-  ACCESS_REVIEWS,
+  ...REVIEWS,
 ];
 
 /** The kinds that are served now: Kubernetes' own, and those of the CRDs that are there. */

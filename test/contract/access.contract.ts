@@ -80,6 +80,14 @@ export function accessContract(open: () => Promise<Subject>): void {
       await stranger.close();
     });
 
+    test('whoever may call can ask who that is', async () => {
+      const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' };
+      const answer = await subject.api.create({ resource: 'selfsubjectreviews' }, body);
+      const { username, groups } = (answer as Thing).status?.['userInfo'] as Record<string, string[]>;
+      assert.match(String(username), /./);
+      assert.ok(groups?.includes('system:authenticated'));
+    });
+
     test('who has no right is not allowed, who has all is', async () => {
       assert.equal(await mayCreateRuns({ user: 'nobody-in-particular', groups: ['some'] }), false);
       assert.equal(await mayCreateRuns({ user: 'anybody', groups: ['system:masters'] }), true);
