@@ -47,16 +47,17 @@ const Token = z
   .looseObject({ token: z.string().min(1), expires_at: Time })
   .transform(({ token, expires_at }) => ({ token, expiresAt: expires_at }));
 
-export function runIn(data: unknown): WorkflowRun {
-  return readAs(Run, data);
+/** @param what what was tried, for messages */
+export function runIn(data: unknown, what: string): WorkflowRun {
+  return readAs(Run, data, what);
 }
 
-export function runsIn(data: unknown): readonly WorkflowRun[] {
-  return readAs(Runs, data).workflow_runs;
+export function runsIn(data: unknown, what: string): readonly WorkflowRun[] {
+  return readAs(Runs, data, what).workflow_runs;
 }
 
-export function tokenIn(data: unknown): { readonly token: string; readonly expiresAt: Date } {
-  return readAs(Token, data);
+export function tokenIn(data: unknown, what: string): { readonly token: string; readonly expiresAt: Date } {
+  return readAs(Token, data, what);
 }
 
 /** @returns `undefined` where the answer does not say: the dispatch was accepted all the same */
@@ -64,12 +65,12 @@ export function detailsIn(data: unknown): Accepted | undefined {
   return Details.safeParse(data).data;
 }
 
-function readAs<T>(schema: z.ZodType<T>, data: unknown): T {
+function readAs<T>(schema: z.ZodType<T>, data: unknown, what: string): T {
   const read = schema.safeParse(data);
   if (read.success) return read.data;
   const [issue] = read.error.issues;
   throw new PostsyncError(
     'GITHUB_UNANSWERED',
-    `an answer of GitHub cannot be read: ${issue?.path.join('.')}: ${issue?.message}`,
+    `cannot ${what}: GitHub's answer cannot be read: ${issue?.path.join('.')}: ${issue?.message}`,
   );
 }

@@ -107,7 +107,7 @@ export function connectGitHub(options: ConnectOptions): GitHub {
     try {
       const parameters = { installation_id: installationId };
       const call: Call = { operation: 'create_token', what, route, parameters };
-      return tokenIn((await send(call, `Bearer ${jwt}`)).data);
+      return tokenIn((await send(call, `Bearer ${jwt}`)).data, what);
     } catch (error) {
       if (isLimit(error as Failure)) hear(error as Failure);
       const { code, message } = translate(error, what, [...tokens.secrets(), jwt]);
@@ -195,7 +195,7 @@ export function connectGitHub(options: ConnectOptions): GitHub {
         const { found, more } = await pages.read(JSON.stringify(parameters), async (etag) => {
           const answer = await read({ ...call, etag });
           if (answer.status === 304) return undefined;
-          const value = { found: runsIn(answer.data), more: hasNext(answer) };
+          const value = { found: runsIn(answer.data, call.what), more: hasNext(answer) };
           return { etag: etagOf(answer), value };
         });
         for (const run of found) runs.set(run.id, run);
@@ -216,7 +216,7 @@ export function connectGitHub(options: ConnectOptions): GitHub {
         const answer = await read({ ...call, etag });
         if (answer.status === 304) return undefined;
         if (answer.status === 404) return { etag: undefined, value: undefined };
-        return { etag: etagOf(answer), value: runIn(answer.data) };
+        return { etag: etagOf(answer), value: runIn(answer.data, call.what) };
       });
     },
     async cancelRun(repository, id) {
