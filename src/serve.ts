@@ -47,6 +47,8 @@ export async function serve(config: Config, log: Logger, stopping: AbortSignal):
     requests,
     rollouts,
     flaggerTokens: config.flaggerTokens,
+    callbackKeys: config.callbackKeys,
+    githubApiUrl: config.githubApiUrl,
     changes,
     kubernetes,
     isReady: () => isReady,

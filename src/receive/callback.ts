@@ -35,6 +35,8 @@ export interface CallbackOptions {
   readonly callbacks?: Callbacks | undefined;
   /** Keys of the tokens that runs are given; none: only tokens of jobs count. */
   readonly callbackKeys?: readonly Uint8Array[];
+  /** Whose tokens are checked for a run that is not there, so that its sender is told nothing else than for others. */
+  readonly githubApiUrl: string;
   readonly jobTokens?: JobTokens;
   readonly isReady: () => boolean;
   readonly stopping: AbortSignal;
@@ -42,8 +44,6 @@ export interface CallbackOptions {
 }
 
 const MAX_BODY_BYTES = 16 * 1024;
-/** Of the runs that postsync does not know: whoever asks for one of them is told nothing else than for others. */
-const DEFAULT_API_URL = 'https://api.github.com';
 
 const Path = z.object({ namespace: NamespaceName, name: ObjectName });
 const Body = z.object({
@@ -54,7 +54,8 @@ const Body = z.object({
 
 /** Where a workflow says that it is there, or at its end. It makes postsync look sooner; what counts is what GitHub says. */
 export function callbackRoute(options: CallbackOptions): RequestHandler {
-  const { callbacks, callbackKeys = [], isReady, stopping, log, jobTokens = createJobTokens() } = options;
+  const { callbacks, callbackKeys = [], githubApiUrl, isReady, stopping, log } = options;
+  const { jobTokens = createJobTokens() } = options;
 
   /** Who sends it: the job, or `undefined` for who has the run's own token. */
   async function identify(
@@ -65,7 +66,7 @@ export function callbackRoute(options: CallbackOptions): RequestHandler {
     const isOwn = isCallbackToken(token);
     if (isOwn && dispatch && isTokenOf({ ...run, uid: dispatch.uid }, token, callbackKeys)) return undefined;
     if (isOwn) throw unauthorized();
-    const job = await readJob(token, issuerOf(dispatch?.apiUrl ?? DEFAULT_API_URL));
+    const job = await readJob(token, issuerOf(dispatch?.apiUrl ?? githubApiUrl));
     if (typeof job !== 'string') return job;
     log.info({ run, because: job }, 'token of a callback refused');
     throw unauthorized();

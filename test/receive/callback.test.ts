@@ -31,6 +31,7 @@ async function aWorld({ dispatch, server: options, told: tell }: Given = {}) {
   const told: [string, number][] = [];
   const server = await aServer({
     callbackKeys: [KEY, OLD],
+    githubApiUrl: issuer.apiUrl,
     callbacks: {
       dispatchOf: ({ namespace, name }) =>
         Promise.resolve(namespace === 'apps' && name === NAME ? known : undefined),
@@ -277,9 +278,10 @@ describe('whether a run is there', () => {
     });
 
   test('is not told to a job of another repository', async () => {
-    await using world = await aWorld({ server: { jobTokens: { read: fromElsewhere } } });
+    await using world = await aWorld();
+    const token = await world.issuer.token({ repository: 'acme/other' });
 
-    const [there, gone] = [await world.call('a.b.c'), await world.call('a.b.c', { path: 'apps/gone' })];
+    const [there, gone] = [await world.call(token), await world.call(token, { path: 'apps/gone' })];
 
     assert.equal(there.status, 403);
     assert.equal(gone.status, 403);
@@ -295,8 +297,4 @@ function ownToken(): string {
 
 function onStandby(): Promise<void> {
   return Promise.reject(new PostsyncError('API_UNAVAILABLE', 'another replica is active now'));
-}
-
-function fromElsewhere() {
-  return Promise.resolve({ repository: 'acme/other', runId: 4711 });
 }
