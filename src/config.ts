@@ -242,6 +242,7 @@ export function help(): string {
   return `postsync runs your tests each time Flux has installed or upgraded a HelmRelease
 
 Usage: postsync [flags]
+       postsync run NAMESPACE/NAME …   runs the tests of a release again; see postsync run --help
 
 Each setting is a flag or an environment variable; the flag wins. KUBECONFIG names the cluster outside of one.
 
