@@ -111,7 +111,7 @@ describe('the service may do what it does, and no more', () => {
     assert.doesNotMatch(JSON.stringify(roles), /secrets|"\*"/);
   });
 
-  test('as far as calls can be read off the source', () => {
+  test('as far as calls can be read off the source, with Secrets by a component', () => {
     const files = readdirSync(new URL('../src/', import.meta.url), { recursive: true, encoding: 'utf8' });
     const sources = files
       .filter((file) => file.endsWith('.ts') && !file.startsWith('embedded'))
@@ -122,7 +122,8 @@ describe('the service may do what it does, and no more', () => {
     assert.ok(calls.length >= 5);
     for (const [, verb = '', resource = ''] of calls) {
       const verbs = granted.get(resource)?.split(' ') ?? [];
-      assert.ok(verbs.includes(verb === 'remove' ? 'delete' : verb), `${verb} ${resource}`);
+      if (resource === 'secrets') assert.equal(verb, 'get');
+      else assert.ok(verbs.includes(verb === 'remove' ? 'delete' : verb), `${verb} ${resource}`);
     }
   });
 
@@ -226,7 +227,7 @@ describe('the Deployment', () => {
     const known = settings().map(({ variable }) => variable);
     const wanted = [deployment, ...manifestsIn('components'), ...examples];
     const texts = [...wanted, ...kustomizations()].map((one) => JSON.stringify(one));
-    const used = texts.flatMap((text) => text.match(/POSTSYNC_[A-Z_]+/g) ?? []);
+    const used = texts.flatMap((text) => text.match(/(?<!\$\()POSTSYNC_[A-Z_]+/g) ?? []);
     assert.ok(used.includes('POSTSYNC_TESTS_NAMESPACE') && used.includes('POSTSYNC_FLUX_HMAC_KEY_FILES'));
     for (const name of used) assert.ok(known.includes(name), name);
   });
@@ -263,9 +264,9 @@ describe('the component flux-events', () => {
   const component = manifestsIn('components/flux-events');
   const [env] = (only(component, 'Deployment').spec as { template: { spec: PodSpec } }).template.spec
     .containers[0].env;
-  const policy = only(component, 'NetworkPolicy');
+  const policy = only(examples, 'NetworkPolicy', 'allow-postsync-events');
 
-  test('names an address of Flux, and lets the service through to it', () => {
+  test('names an address of Flux, to which an example lets the service through', () => {
     assert.equal(env?.name, 'POSTSYNC_EVENT_ADDRESS');
     const parsed = parseConfig(
       [`--event-address=${env.value}`],
@@ -315,6 +316,38 @@ describe('the component helm-test', () => {
       assert.equal((roleRef as { name: string }).name, metadata.name);
       assert.deepEqual(subjects, [{ kind: 'ServiceAccount', name: HELM_TEST_ACCOUNT }]);
     }
+  });
+});
+
+describe('the component github', () => {
+  test('lets the service read the one Secret that it says how to make, and no other', () => {
+    const component = manifestsIn('components/github');
+    assert.deepEqual(only(component, 'Role').rules, [
+      { apiGroups: [''], resources: ['secrets'], resourceNames: ['postsync-github'], verbs: ['get'] },
+    ]);
+    const { name, namespace } = only(base, 'ServiceAccount').metadata;
+    assert.deepEqual(only(component, 'RoleBinding').subjects, [{ kind: 'ServiceAccount', name, namespace }]);
+  });
+
+  test('has an example that uses that Secret', () => {
+    const used = examples.flatMap(
+      (one) => JSON.stringify(one).match(/"secretRef":\{"name":"[^"]+"\}/g) ?? [],
+    );
+    assert.equal(used.filter((text) => text.includes('"postsync-github"')).length, 2);
+  });
+});
+
+describe('the component github-default', () => {
+  test('mounts the Secret where the service reads it, and allows something', () => {
+    const { spec } = only(manifestsIn('components/github-default'), 'Deployment') as unknown as {
+      spec: { template: { spec: PodSpec } };
+    };
+    const [{ env, volumeMounts = [] }] = spec.template.spec.containers;
+    assert.deepEqual(env, [
+      { name: 'POSTSYNC_GITHUB_CREDENTIAL_DIRECTORY', value: volumeMounts[0]?.mountPath },
+      { name: 'POSTSYNC_GITHUB_ALLOW', value: 'acme/e2e=apps' },
+    ]);
+    assert.equal(spec.template.spec.volumes?.[0]?.secret.secretName, 'postsync-github');
   });
 });
 
@@ -388,7 +421,7 @@ describe('an example', () => {
   });
 
   test('of each kind is there', () => {
-    assert.equal(syncTests.length, 6);
+    assert.equal(syncTests.length, 8);
     const kinds = new Set(examples.map(({ kind }) => kind));
     for (const kind of ['HelmRelease', 'Kustomization', 'GitRepository', 'Role'])
       assert.ok(kinds.has(kind), kind);
