@@ -46,6 +46,7 @@ export function simulate(tests: readonly Test[], happenings: readonly Happening[
   const firsts = new Map<string, number>();
   const counts: Counts = { created: 0, removed: 0, retried: 0, adopted: 0, finished: 0 };
   let deletedOpen = false;
+  let deployments = 1;
 
   const scene = () => ({
     release,
@@ -136,7 +137,10 @@ export function simulate(tests: readonly Test[], happenings: readonly Happening[
   function deploy(differs: Parameters<typeof aRevision>[0], ready: 'True' | 'False' = 'True'): void {
     const version = (release.revision?.version ?? 0) + 1;
     const { annotations, labels, uid } = release;
-    const revision = aRevision({ digest: `sha256:${uid}-${version}`, version, deployedAt: now, ...differs });
+    // Helm's version begins anew with each install; no two deployments have the same digest.
+    deployments += 1;
+    const digest = `sha256:${deployments}`;
+    const revision = aRevision({ digest, version, deployedAt: now, ...differs });
     release = aRelease({ annotations, labels, uid, ready, stalled: ready === 'False', revision });
   }
 
