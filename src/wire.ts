@@ -81,7 +81,14 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
   };
   const written: Records = createRecords(kubernetes, tables);
   const { records, flush } = tellFlux(written, { config, world: tables, log, metrics });
-  const jobs: Jobs = createJobs(kubernetes, tables, { settings, logUrlTemplate: config.logUrlTemplate });
+  const jobs: Jobs = createJobs(kubernetes, tables, {
+    settings,
+    logUrlTemplate: config.logUrlTemplate,
+    onRefused(test, words) {
+      testCheck.refused(test, words);
+      onTest(test);
+    },
+  });
   const { dispatches, check } = wireGithub({ config, kubernetes, metrics, wake: onRelease });
   const world: World = tables;
   const deps: Deps = {
@@ -106,7 +113,7 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     },
     onResult: (release, result) => metrics.releaseResult(release, result),
   };
-  const checkTest = createTestCheck(
+  const testCheck = createTestCheck(
     world,
     {
       dryRun: (syncTest) =>
@@ -122,7 +129,7 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
 
   async function look(key: string): Promise<Date | undefined> {
     const [kind, namespace = '', name = ''] = key.split(/[:/]/);
-    if (kind === 'test') return checkTest({ namespace, name });
+    if (kind === 'test') return testCheck.check({ namespace, name });
     const began = performance.now();
     let result: 'ok' | 'conflict' | 'error' = 'error';
     try {

@@ -7,15 +7,31 @@ import type { World } from './world.ts';
 /** Where something keeps a test's Job out that may mend itself, such as a full quota. */
 const ASK_AGAIN_MS = 60_000;
 
+export interface TestCheck {
+  /** @returns when to check again */
+  readonly check: (ref: Ref) => Promise<Date | undefined>;
+  /** The server refused a Job of a test for now: the next check says so. */
+  readonly refused: (ref: Ref, words: string) => void;
+}
+
 /** Checks a SyncTest whenever it changed, and says in its conditions what its author should know. */
-export function createTestCheck(world: World, checks: TestChecks, policy: Policy) {
+export function createTestCheck(world: World, checks: TestChecks, policy: Policy): TestCheck {
   /** The server's words about a test as it was written. It is asked once for each. */
   const answers = new Map<string, { readonly of: string; readonly refused: Refused | undefined }>();
+
+  /** Of Jobs that were to be created, and not yet told. */
+  const refusals = new Map<string, string>();
 
   /** What this process has written, so that a check which finds nothing new costs no call. */
   const written = new Map<string, string>();
 
   async function askServer(key: string, syncTest: SyncTest): Promise<Refused | undefined> {
+    const words = refusals.get(key);
+    if (words !== undefined) {
+      refusals.delete(key);
+      answers.delete(key);
+      return { words, isFinal: false };
+    }
     const { generation, createdAt } = syncTest.test;
     const of = `${generation} of ${createdAt.toISOString()}`;
     const known = answers.get(key);
@@ -25,12 +41,11 @@ export function createTestCheck(world: World, checks: TestChecks, policy: Policy
     return refused;
   }
 
-  return async function checkTest(ref: Ref): Promise<Date | undefined> {
+  async function check(ref: Ref): Promise<Date | undefined> {
     const key = keyOf(ref);
     const syncTest = world.tests.get(key);
     if (!syncTest) {
-      answers.delete(key);
-      written.delete(key);
+      for (const known of [answers, refusals, written]) known.delete(key);
       return undefined;
     }
     const { test } = syncTest;
@@ -45,7 +60,9 @@ export function createTestCheck(world: World, checks: TestChecks, policy: Policy
       written.set(key, JSON.stringify(finding));
     }
     return problem && !problem.isFinal ? new Date(Date.now() + ASK_AGAIN_MS) : undefined;
-  };
+  }
+
+  return { check, refused: (ref, words) => void refusals.set(keyOf(ref), words) };
 }
 
 function whatIsWrong(

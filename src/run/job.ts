@@ -69,11 +69,13 @@ export async function dryRun(kubernetes: Kubernetes, job: V1Job): Promise<Refuse
     if (isCode(error, 'API_EXISTS')) return undefined;
     if (!isCode(error, 'API_REJECTED', 'API_FORBIDDEN', 'API_NOT_FOUND')) throw error;
     // A quota, a webhook or a namespace may be another one tomorrow; the Job itself will not.
-    return {
-      words: error.message.replace(/^cannot create \S+: /, ''),
-      isFinal: error.code === 'API_REJECTED',
-    };
+    return { words: wordsOf(error), isFinal: error.code === 'API_REJECTED' };
   }
+}
+
+/** What the API server itself said when it refused a Job. */
+export function wordsOf({ message }: PostsyncError): string {
+  return message.replace(/^cannot create \S+: /, '');
 }
 
 function targetOf({ metadata }: V1Job): Target & Ref {

@@ -1,11 +1,13 @@
-import { keyOf, type Release, type Run } from '../decide/model.ts';
+import type { V1Job } from '@kubernetes/client-node';
+import { keyOf, type Ref, type Release, type Run } from '../decide/model.ts';
 import { isCode, PostsyncError } from '../errors.ts';
 import type { Kubernetes } from '../kubernetes.ts';
 import { logUrl } from '../log-url.ts';
 import type { Jobs, KnownJob } from '../ports.ts';
+import type { SyncTest } from '../synctest.ts';
 import type { Table } from '../table.ts';
 import { recordedOutcome } from './helm-test.ts';
-import { createJob, sealJob, stopJob } from './job.ts';
+import { createJob, sealJob, stopJob, wordsOf } from './job.ts';
 import { jobStateOf } from './job-state.ts';
 import { type JobSettings, jobFor } from './job-template.ts';
 import type { JobView } from './job-view.ts';
@@ -22,12 +24,14 @@ export interface JobsOptions {
   readonly settings: JobSettings;
   /** Where a run's log can be read, see log-url.ts. */
   readonly logUrlTemplate?: string | undefined;
+  /** Told what the API server says of a test's Job that it refuses, where the run may not quote it. */
+  readonly onRefused: (test: Ref, words: string) => void;
 }
 
 /** Runs tests as Jobs, and remembers what the API server answered. */
 export function createJobs(kubernetes: Kubernetes, tables: JobTables, options: JobsOptions): Jobs {
   const { jobs, pods, complaints } = tables;
-  const { settings, logUrlTemplate } = options;
+  const { settings, logUrlTemplate, onRefused } = options;
 
   /** By its uid, once that is written down: labels are what anybody can put on a Job of his own. */
   const jobOf = (run: Run) =>
@@ -62,6 +66,17 @@ export function createJobs(kubernetes: Kubernetes, tables: JobTables, options: J
     }
   }
 
+  /** What the API server says of a Job may name what its namespace has: quotas, accounts, the values of its fields. */
+  function discreet(error: unknown, run: Run, { test, shareOutput }: SyncTest, { metadata }: V1Job): unknown {
+    const isQuotable = shareOutput || metadata?.namespace === run.ref.namespace;
+    if (isQuotable || !isCode(error, 'API_REJECTED', 'API_FORBIDDEN', 'API_NOT_FOUND')) return error;
+    const refused = `the API server refuses its Job in namespace ${metadata?.namespace}`;
+    if (test.kind !== 'SyncTest') return new PostsyncError(error.code, refused, { cause: error });
+    onRefused(test.ref, wordsOf(error));
+    const where = `the conditions of the SyncTest ${keyOf(test.ref)} say why`;
+    return new PostsyncError(error.code, `${refused}: ${where}`, { cause: error });
+  }
+
   /** A Job that is gone, or is another one by now, needs nothing. */
   async function change({ namespace, name }: KnownJob, changed: Promise<unknown>): Promise<void> {
     try {
@@ -81,7 +96,11 @@ export function createJobs(kubernetes: Kubernetes, tables: JobTables, options: J
       const outcome = jobOf(run) ? undefined : recordedOutcome(run, syncTest, release, now);
       if (outcome) return { outcome };
       // Also where one is known: that it has the run's labels does not say that it is the one we would have written.
-      const job = jobs.upsert(await createJob(kubernetes, jobFor({ run, syncTest, release, settings })));
+      const wanted = jobFor({ run, syncTest, release, settings });
+      const created = createJob(kubernetes, wanted).catch((error: unknown) => {
+        throw discreet(error, run, syncTest, wanted);
+      });
+      const job = jobs.upsert(await created);
       if (!job) throw new PostsyncError('OBJECT_INVALID', `the Job ${run.ref.name} cannot be read`);
       return { job, url: urlOf(job, run) };
     },

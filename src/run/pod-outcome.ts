@@ -128,8 +128,8 @@ function hasFailed(container: ContainerView): container is Ended {
   return hasEnded(container) && container.role !== 'sidecar' && container.state.exitCode !== 0;
 }
 
-/** What a container said, where it may leave the Job's namespace. */
-function quoted({ limits, namespace, runNamespace }: JobView, said: string): string {
+/** What was said of a Job or in it, where it may leave the Job's namespace: it may name what is there. */
+export function quoted({ limits, namespace, runNamespace }: JobView, said: string): string {
   return said !== '' && (limits.shareOutput || namespace === runNamespace) ? `: ${said}` : '';
 }
 

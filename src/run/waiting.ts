@@ -1,6 +1,7 @@
 import type { Reason } from '../decide/model.ts';
 import { HELM_TEST_ACCOUNT } from './helm-test-container.ts';
 import type { JobView } from './job-view.ts';
+import { quoted } from './pod-outcome.ts';
 import type { ContainerView, FailedCreate, PodView } from './pod-view.ts';
 
 /** What keeps a Job's container from running. */
@@ -31,35 +32,43 @@ export function waitingFor(job: JobView, pod: PodView | undefined, events: reado
   const since = job.startTime ?? job.createdAt;
   if (!pod) return { since, ...withoutPod(job, events), fatal: false };
   if (pod.unschedulable !== undefined) {
-    return { since, reason: 'Unschedulable', message: pod.unschedulable, fatal: false };
+    return {
+      since,
+      reason: 'Unschedulable',
+      message: `no node takes its Pod${quoted(job, pod.unschedulable)}`,
+      fatal: false,
+    };
   }
   const stuck = pod.containers.find(({ state }) => state.kind === 'waiting' && FATAL[state.reason]);
-  if (stuck) return { ...stuckBy(stuck), since: later(since, pod.scheduledAt) };
+  if (stuck) return { ...stuckBy(job, stuck), since: later(since, pod.scheduledAt) };
   return { since, reason: 'StartTimedOut', message: progress(pod), fatal: false };
 }
 
-function withoutPod(
-  { uid, namespace, suspended }: JobView,
-  events: readonly FailedCreate[],
-): Pick<Waiting, 'reason' | 'message'> {
+function withoutPod(job: JobView, events: readonly FailedCreate[]): Pick<Waiting, 'reason' | 'message'> {
+  const { uid, namespace, suspended } = job;
   const refused = events
     .filter(({ jobUid }) => jobUid === uid)
     .toSorted((a, b) => b.at.getTime() - a.at.getTime())[0];
   if (refused) {
     const isUnequipped = refused.message.includes(`serviceaccount "${HELM_TEST_ACCOUNT}" not found`);
     const hint = isUnequipped ? `; apply manifests/components/helm-test in namespace ${namespace}` : '';
-    return { reason: 'PodRefused', message: `its Pod cannot be created: ${refused.message}${hint}` };
+    return {
+      reason: 'PodRefused',
+      message: `its Pod cannot be created${quoted(job, refused.message)}${hint}`,
+    };
   }
   if (suspended) return { reason: 'Unschedulable', message: 'its Job is suspended' };
   return { reason: 'StartTimedOut', message: 'its Pod is not created yet' };
 }
 
-function stuckBy({ name, state }: ContainerView): Pick<Waiting, 'reason' | 'message' | 'fatal'> {
+function stuckBy(
+  job: JobView,
+  { name, state }: ContainerView,
+): Pick<Waiting, 'reason' | 'message' | 'fatal'> {
   const { reason, message } = state.kind === 'waiting' ? state : { reason: '', message: '' };
-  const more = message === '' ? '' : `: ${message}`;
   return {
     reason: FATAL[reason] ?? 'StartTimedOut',
-    message: `container ${name}: ${reason}${more}`,
+    message: `container ${name}: ${reason}${quoted(job, message)}`,
     fatal: true,
   };
 }

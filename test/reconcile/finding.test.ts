@@ -36,7 +36,7 @@ function aCheck() {
     const metadata = { ...REF, generation, creationTimestamp: created, resourceVersion: String(version) };
     tests.upsert({ metadata, spec });
   };
-  return { check: createTestCheck(world, checks, { retryBackoffMs: 1000 }), said, written, is };
+  return { ...createTestCheck(world, checks, { retryBackoffMs: 1000 }), said, written, is };
 }
 
 describe('a SyncTest', () => {
@@ -73,6 +73,18 @@ describe('a SyncTest', () => {
     said.refused = undefined;
     assert.equal(await check(REF), undefined);
     assert.equal(written.at(-1)?.obstacle, undefined);
+  });
+
+  test('whose Job was refused when it was to be created says so, until the server would take it', async () => {
+    const { check, refused, said, written, is } = aCheck();
+    is(1);
+    await check(REF);
+    refused(REF, 'exceeded quota: few');
+    assert.ok((await check(REF)) instanceof Date);
+    assert.deepEqual([said.asked, written.at(-1)?.obstacle], [1, 'exceeded quota: few']);
+
+    assert.equal(await check(REF), undefined);
+    assert.deepEqual([said.asked, written.at(-1)?.obstacle], [2, undefined]);
   });
 
   test('with a mistake of its own is not shown to the server', async () => {

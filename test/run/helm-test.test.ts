@@ -172,7 +172,7 @@ describe('the Job that runs the hooks', () => {
     });
     const said = (account: string) => waitingFor(readJob(served), undefined, [refusal(account)]).message;
     assert.match(said('postsync-helm-test'), /; apply manifests\/components\/helm-test in namespace web$/);
-    assert.match(said('other'), /"other" not found$/);
+    assert.equal(said('other'), 'its Pod cannot be created');
   });
 
   test('is the same for the annotation', () => {

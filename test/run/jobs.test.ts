@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { keyOf, type Run } from '../../src/decide/model.ts';
+import { keyOf, type Ref, type Run } from '../../src/decide/model.ts';
+import { type ErrorCode, isCode, PostsyncError } from '../../src/errors.ts';
+import type { Kubernetes } from '../../src/kubernetes.ts';
 import { type JobView, readJob } from '../../src/run/job-view.ts';
 import { createJobs } from '../../src/run/jobs.ts';
 import { JOB_KEYS } from '../../src/run/labels.ts';
 import { type FailedCreate, type PodView, readFailedCreate, readPod } from '../../src/run/pod-view.ts';
+import { readSyncTest } from '../../src/synctest.ts';
 import { createTable } from '../../src/table.ts';
 import { aKubernetes } from '../support/kubernetes.ts';
-import { aRun, LIMITS, NOON } from '../support/model.ts';
+import { aRelease, aRun, LIMITS, NOON } from '../support/model.ts';
 
 const RUN = aRun({ uid: 'run-uid' });
 
@@ -37,6 +40,10 @@ function aJob(metadata: {
 }
 
 function theJobs(...known: readonly object[]) {
+  return jobsOf(aKubernetes().kubernetes, known).jobs;
+}
+
+function jobsOf(kubernetes: Kubernetes, known: readonly object[] = []) {
   const rest = { onChange: () => undefined, onUnreadable: () => undefined };
   const jobs = createTable<JobView>({ ...rest, read: readJob, groupOf: ({ release }) => keyOf(release) });
   const pods = createTable<PodView>({ ...rest, read: readPod, groupOf: ({ jobUid }) => jobUid });
@@ -47,12 +54,52 @@ function theJobs(...known: readonly object[]) {
   });
   for (const job of known) jobs.upsert(job);
   const settings = { image: 'postsync', clusterName: '', jobDefaults: {} };
-  return createJobs(aKubernetes().kubernetes, { jobs, pods, complaints }, { settings });
+  const told: string[] = [];
+  const onRefused = (test: Ref, words: string) => void told.push(`${keyOf(test)}: ${words}`);
+  return { jobs: createJobs(kubernetes, { jobs, pods, complaints }, { settings, onRefused }), told };
 }
 
 function started(uid: string): Run {
   return { ...RUN, job: { ...RUN.ref, uid } };
 }
+
+describe('a Job that the API server refuses', () => {
+  const words = 'jobs.batch "x" is forbidden: exceeded quota: hush';
+
+  async function refused(namespace: string, spec: object = {}, code: ErrorCode = 'API_FORBIDDEN') {
+    const refusal = new PostsyncError(code, `cannot create jobs/${namespace}: ${words}`);
+    const { kubernetes } = aKubernetes({ [`create ${namespace}/jobs`]: refusal });
+    const metadata = { namespace, name: 'smoke', generation: 1, creationTimestamp: NOON.toISOString() };
+    const syncTest = readSyncTest({ metadata, spec: { job: { image: 'a' }, ...spec } });
+    const { jobs, told } = jobsOf(kubernetes);
+    const error: unknown = await jobs
+      .start(RUN, syncTest, aRelease(), NOON)
+      .catch((thrown: unknown) => thrown);
+    assert.ok(isCode(error, code));
+    return { message: error.message, told };
+  }
+
+  test('in the namespace of its run, or where it may be shared, is so in its words', async () => {
+    for (const given of [refused('apps'), refused('tests', { shareOutput: true })]) {
+      const { message, told } = await given;
+      assert.match(message, /hush/);
+      assert.deepEqual(told, []);
+    }
+  });
+
+  for (const code of ['API_FORBIDDEN', 'API_REJECTED', 'API_NOT_FOUND'] as const) {
+    test(`in another namespace (${code}) keeps the words there, for the conditions of its test`, async () => {
+      const { message, told } = await refused('tests', {}, code);
+      const where = 'the conditions of the SyncTest tests/smoke say why';
+      assert.equal(message, `the API server refuses its Job in namespace tests: ${where}`);
+      assert.deepEqual(told, [`tests/smoke: ${words}`]);
+    });
+  }
+
+  test('by not answering is no secret', async () => {
+    assert.match((await refused('tests', {}, 'API_UNAVAILABLE')).message, /hush/);
+  });
+});
 
 describe('the Job of a run', () => {
   test('is the one of its name that carries its uid, before it is written down', () => {

@@ -194,6 +194,33 @@ test('output stays in its namespace unless it is shared', () => {
   assert.match(messageOf(stateOf(shared, [failed])), /top secret/);
 });
 
+test('so does what Kubernetes says of the Pod, which may name what is there', () => {
+  const foreign = job({ runNamespace: 'elsewhere' });
+  const shared = { ...foreign, limits: { ...foreign.limits, shareOutput: true } };
+  const stuck = main({
+    kind: 'waiting',
+    reason: 'CreateContainerConfigError',
+    message: 'secret "hush" not found',
+  });
+  const states = [
+    (view: JobView) => stateOf(view, [pod([stuck], { phase: 'Pending' })]),
+    (view: JobView) =>
+      stateOf(view, [pod([], { phase: 'Pending', unschedulable: 'claim "hush" not found' })]),
+    (view: JobView) =>
+      jobStateOf(
+        view,
+        [],
+        [{ namespace: 'apps', jobName: 'r', jobUid: view.uid, message: 'hush', at: at(3) }],
+        NOW,
+      ),
+  ];
+  for (const state of states) {
+    assert.match(messageOf(state(job())), /hush/);
+    assert.doesNotMatch(messageOf(state(foreign)), /hush/);
+    assert.match(messageOf(state(shared)), /hush/);
+  }
+});
+
 test("another Job's Pods and Events are passed over", () => {
   const foreign = pod([main(ended(0))], { jobUid: 'job-0' });
   const event = { namespace: 'apps', jobName: 'r', jobUid: 'job-0', message: 'no', at: at(3) };
