@@ -71,6 +71,15 @@ export function dispatched(object: SyncTestObject, callback?: Callback): Dispatc
   return { run, trigger, to, ours, event, contexts: contextsOf(event, inputs) };
 }
 
+/** The README's test of this name and trigger, dispatched. */
+export function shownAs(name: string, trigger: Dispatched['trigger'], callback?: Callback): Dispatched {
+  const found = shown().find(
+    (object) => object.metadata.name === name && dispatched(object).trigger === trigger,
+  );
+  if (!found) throw new Error(`the README has no test ${name} by ${trigger}`);
+  return dispatched(found, callback);
+}
+
 function json(value: object): unknown {
   return JSON.parse(JSON.stringify(value));
 }

@@ -45,6 +45,14 @@ export function workflows(): Map<string, Workflow> {
   return new Map(files.map((file) => [file, workflowOf(textOf(file))]));
 }
 
+/** A step of an example, with its job. */
+export function stepOf(file: string, job: string, name: string): { readonly job: Job; readonly step: Step } {
+  const found = workflows().get(file)?.jobs[job];
+  const step = found?.steps?.find((step) => step.name === name);
+  if (!found || !step) throw new Error(`there is no step ${name} in ${job} of ${file}`);
+  return { job: found, step };
+}
+
 export function textOf(file: string): string {
   return readFileSync(join(FOLDER, file), 'utf8');
 }
