@@ -26,6 +26,8 @@ export type ErrorCode =
   | 'GITHUB_UNANSWERED'
   /** There is no credential for GitHub where there should be one, or it cannot be read. */
   | 'CREDENTIALS_MISSING'
+  /** A workflow run calls back for a run that did not cause it. */
+  | 'OTHER_WORKFLOW_RUN'
   /** 404 of the Kubernetes API. */
   | 'API_NOT_FOUND'
   /** 409 AlreadyExists: the name is taken. */

@@ -160,6 +160,27 @@ export interface Dispatches {
   stop(run: Run, now: Date): Promise<Date | undefined>;
 }
 
+/** A run that was dispatched, as far as it says who may call back. */
+export interface CalledBack {
+  /** Of the SyncTestRun. */
+  readonly uid: string;
+  readonly repository: string;
+  readonly apiUrl: string;
+  readonly ended: boolean;
+}
+
+/** What workflows tell of themselves. It only speeds up: what counts is what GitHub says. */
+export interface Callbacks {
+  /** @returns `undefined`: no such run is known, or it is no dispatch */
+  dispatchOf(run: Ref): Promise<CalledBack | undefined>;
+  /**
+   * A workflow run says that it is the one of this run.
+   *
+   * @throws {PostsyncError} `OTHER_WORKFLOW_RUN`: it is not; `GITHUB_…`, `CREDENTIALS_MISSING`: GitHub does not say
+   */
+  told(run: Ref, workflowRunId: number, status: 'started' | 'completed'): Promise<void>;
+}
+
 /** What was found out about a SyncTest. */
 export interface TestFinding {
   readonly generation: number;

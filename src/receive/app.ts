@@ -57,6 +57,7 @@ const STATUSES: Partial<Record<ErrorCode, { readonly status: number; readonly er
   RELEASE_NOT_FOUND: { status: 404, error: 'NotFound' },
   TEST_NOT_FOUND: { status: 404, error: 'NotFound' },
   NOTHING_TO_TEST: { status: 409, error: 'Conflict' },
+  OTHER_WORKFLOW_RUN: { status: 409, error: 'Conflict' },
   API_CONFLICT: { status: 409, error: 'Conflict' },
   API_FORBIDDEN: { status: 409, error: 'Conflict' },
   API_REJECTED: { status: 400, error: 'BadRequest' },

@@ -1,34 +1,17 @@
 import type { Request, RequestHandler } from 'express';
 import { z } from 'zod';
 import { isCallbackToken, isTokenOf } from '../callback-token.ts';
-import type { Ref } from '../decide/model.ts';
+import { keyOf, type Ref } from '../decide/model.ts';
 import { isCode } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import type { Callbacks, CalledBack } from '../ports.ts';
 import { AUDIENCE } from './access.ts';
+import { createBuckets } from './buckets.ts';
 import { NamespaceName, ObjectName, problemsOf } from './flux-event.ts';
 import { answer, RETRY_AFTER_SECONDS, readBody } from './http.ts';
 import { createJobTokens, issuerOf, type Job, type JobTokens } from './oidc.ts';
 import { Refusal } from './refusal.ts';
 import { bearerOf } from './signature.ts';
-
-/** The dispatch of a run, as far as it says who may call back. */
-export interface CalledBack {
-  /** Of the SyncTestRun. */
-  readonly uid: string;
-  /** `owner/name`. */
-  readonly repository: string;
-  /** The API that it was dispatched by. */
-  readonly apiUrl: string;
-  readonly ended: boolean;
-}
-
-/** What is done with a callback. */
-export interface Callbacks {
-  /** @returns `undefined`: there is no such run, or it is no dispatch */
-  dispatchOf(run: Ref): Promise<CalledBack | undefined>;
-  /** A workflow run says that it is the one of this run: a hint to look, as any other, and to be verified. */
-  told(run: Ref, workflowRunId: number): Promise<void>;
-}
 
 export interface CallbackOptions {
   /** Absent: workflows are not asked to call back. */
@@ -44,6 +27,19 @@ export interface CallbackOptions {
 }
 
 const MAX_BODY_BYTES = 16 * 1024;
+/** Each asks GitHub, within limits that other tests share. */
+const PER_RUN = { burst: 10, perSecond: 0.1 };
+
+/** Why GitHub may not say which workflow run it is. */
+const NO_ANSWER = [
+  'GITHUB_REJECTED',
+  'GITHUB_UNAUTHORIZED',
+  'GITHUB_FORBIDDEN',
+  'GITHUB_LIMITED',
+  'GITHUB_UNREACHABLE',
+  'GITHUB_UNANSWERED',
+  'CREDENTIALS_MISSING',
+] as const;
 
 const Path = z.object({ namespace: NamespaceName, name: ObjectName });
 const Body = z.object({
@@ -56,6 +52,7 @@ const Body = z.object({
 export function callbackRoute(options: CallbackOptions): RequestHandler {
   const { callbacks, callbackKeys = [], githubApiUrl, isReady, stopping, log } = options;
   const { jobTokens = createJobTokens() } = options;
+  const take = createBuckets(PER_RUN);
 
   /** Who sends it: the job, or `undefined` for who has the run's own token. */
   async function identify(
@@ -78,25 +75,26 @@ export function callbackRoute(options: CallbackOptions): RequestHandler {
     } catch (err) {
       if (!isCode(err, 'ISSUER_UNAVAILABLE')) throw err;
       log.warn({ err }, 'tokens of jobs cannot be checked');
-      const message = 'the token cannot be checked, as its issuer does not answer; go on, or send it again';
-      throw new Refusal(503, 'Unavailable', message, RETRY_AFTER_SECONDS);
+      throw unavailable(
+        'the token cannot be checked, as its issuer does not answer; go on, or send it again',
+      );
+    }
+  }
+
+  async function verified(telling: Promise<void>, run: Ref): Promise<void> {
+    try {
+      await telling;
+    } catch (err) {
+      if (!isCode(err, ...NO_ANSWER)) throw err;
+      log.warn({ err, run }, 'callback not verified');
+      throw unavailable('GitHub cannot be asked now; go on, or send it again');
     }
   }
 
   return async (req, res) => {
     if (!callbacks)
-      throw new Refusal(
-        404,
-        'NotFound',
-        'no callbacks are taken: the administrator sets POSTSYNC_CALLBACK_URL',
-      );
-    if (stopping.aborted || !isReady())
-      throw new Refusal(
-        503,
-        'Unavailable',
-        'postsync is starting or stopping; send it again',
-        RETRY_AFTER_SECONDS,
-      );
+      throw new Refusal(404, 'NotFound', 'no callbacks are taken: POSTSYNC_CALLBACK_URL is not set');
+    if (stopping.aborted || !isReady()) throw unavailable('postsync is starting or stopping; send it again');
     const run = checked(Path, req.params);
     const token = bearerOf(req.get('authorization'));
     // The body is read of those who may send one.
@@ -109,10 +107,13 @@ export function callbackRoute(options: CallbackOptions): RequestHandler {
     if (job && job.runId !== runId)
       throw forbidden(`the token is of the workflow run ${job.runId}, and runId is ${runId}`);
     if (dispatch.ended) throw new Refusal(409, 'Conflict', 'the run has ended');
-    await callbacks.told(run, runId);
+    const seconds = take(keyOf(run));
+    if (seconds > 0)
+      throw new Refusal(429, 'TooManyRequests', `that was too often; wait ${seconds} s`, seconds);
+    await verified(callbacks.told(run, runId, status), run);
     const by = job ? 'job' : 'run';
     log.info({ run, workflowRun: runId, status, conclusion, by }, 'callback received');
-    answer(res, 202, { accepted: true, because: `GitHub is asked about the workflow run ${runId} at once` });
+    answer(res, 202, { accepted: true, because: `GitHub was asked about the workflow run ${runId}` });
   };
 }
 
@@ -121,6 +122,10 @@ function unauthorized(): Refusal {
   const tokens = `the callback's token in the payload, or the job's OIDC token for the audience ${AUDIENCE}`;
   const message = `send Authorization: Bearer TOKEN with ${tokens}; there is no such run, or that was neither`;
   return new Refusal(401, 'Unauthorized', message);
+}
+
+function unavailable(message: string): Refusal {
+  return new Refusal(503, 'Unavailable', message, RETRY_AFTER_SECONDS);
 }
 
 function forbidden(message: string): Refusal {

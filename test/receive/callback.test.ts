@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { callbackToken } from '../../src/callback-token.ts';
-import { PostsyncError } from '../../src/errors.ts';
-import type { CalledBack } from '../../src/receive/callback.ts';
+import { type ErrorCode, PostsyncError } from '../../src/errors.ts';
+import type { CalledBack } from '../../src/ports.ts';
 import { aKey, anIssuer } from '../support/issuer.ts';
 import { aServer } from '../support/server.ts';
 
@@ -15,11 +15,12 @@ const STARTED = { runId: 4711, status: 'started' };
 interface Given {
   readonly dispatch?: Partial<CalledBack>;
   readonly server?: Parameters<typeof aServer>[0];
-  readonly told?: () => Promise<void>;
+  /** Why what is told cannot be used. */
+  readonly failure?: ErrorCode;
 }
 
 /** A server that knows one run, dispatched to acme/app on a GitHub of the test's own. */
-async function aWorld({ dispatch, server: options, told: tell }: Given = {}) {
+async function aWorld({ dispatch, server: options, failure }: Given = {}) {
   const issuer = await anIssuer();
   const known: CalledBack = {
     uid: RUN.uid,
@@ -28,16 +29,16 @@ async function aWorld({ dispatch, server: options, told: tell }: Given = {}) {
     ended: false,
     ...dispatch,
   };
-  const told: [string, number][] = [];
+  const told: [string, number, string][] = [];
   const server = await aServer({
     callbackKeys: [KEY, OLD],
     githubApiUrl: issuer.apiUrl,
     callbacks: {
       dispatchOf: ({ namespace, name }) =>
         Promise.resolve(namespace === 'apps' && name === NAME ? known : undefined),
-      async told({ namespace, name }, runId) {
-        await tell?.();
-        told.push([`${namespace}/${name}`, runId]);
+      async told({ namespace, name }, runId, status) {
+        if (failure) throw new PostsyncError(failure, 'why it failed');
+        told.push([`${namespace}/${name}`, runId, status]);
       },
     },
     ...options,
@@ -79,16 +80,16 @@ describe('a callback of a workflow', () => {
     assert.equal(status, 202);
     assert.deepEqual(json, {
       accepted: true,
-      because: 'GitHub is asked about the workflow run 4711 at once',
+      because: 'GitHub was asked about the workflow run 4711',
     });
-    assert.deepEqual(world.told, [[`apps/${NAME}`, 4711]]);
+    assert.deepEqual(world.told, [[`apps/${NAME}`, 4711, 'started']]);
   });
 
   test("is taken with the run's token", async () => {
     await using world = await aWorld();
 
     assert.equal((await world.call(callbackToken(KEY, RUN))).status, 202);
-    assert.deepEqual(world.told, [[`apps/${NAME}`, 4711]]);
+    assert.deepEqual(world.told, [[`apps/${NAME}`, 4711, 'started']]);
     assert.deepEqual(world.issuer.asked, []);
   });
 
@@ -236,12 +237,36 @@ describe('a callback is refused, and nobody is told,', () => {
     assert.equal((await world.call(ownToken())).status, 503);
   });
 
-  test('for a while when what it says cannot be kept', async () => {
-    await using world = await aWorld({ told: onStandby });
+  for (const failure of [
+    'API_UNAVAILABLE',
+    'GITHUB_UNANSWERED',
+    'GITHUB_LIMITED',
+    'CREDENTIALS_MISSING',
+  ] as const)
+    test(`for a while when what it says cannot be verified: ${failure}`, async () => {
+      await using world = await aWorld({ failure });
 
-    const { status, headers } = await world.call(ownToken());
+      const { status, headers } = await world.call(ownToken());
 
-    assert.deepEqual([status, headers.get('retry-after')], [503, '2']);
+      assert.deepEqual([status, headers.get('retry-after')], [503, '2']);
+    });
+
+  test('when GitHub knows better', async () => {
+    await using world = await aWorld({ failure: 'OTHER_WORKFLOW_RUN' });
+
+    const { status, json } = await world.call(ownToken());
+
+    assert.deepEqual([status, json], [409, { error: 'Conflict', message: 'why it failed' }]);
+  });
+
+  test('when there are too many', async () => {
+    await using world = await aWorld();
+
+    const answers = await Promise.all(Array.from({ length: 12 }, () => world.call(ownToken())));
+
+    const refused = answers.filter(({ status }) => status === 429);
+    assert.ok(refused.length > 0 && world.told.length >= 10);
+    assert.match(String(refused[0]?.headers.get('retry-after')), /^\d+$/);
   });
 
   test("for a while when a job's token cannot be checked, while the run's own is still taken", async () => {
@@ -293,8 +318,4 @@ type World = Awaited<ReturnType<typeof aWorld>>;
 
 function ownToken(): string {
   return callbackToken(KEY, RUN);
-}
-
-function onStandby(): Promise<void> {
-  return Promise.reject(new PostsyncError('API_UNAVAILABLE', 'another replica is active now'));
 }
