@@ -71,12 +71,15 @@ describe('a verdict', () => {
   });
 
   test("has the built-in check's own words, and not what another container said", async (t) => {
-    for (const [kind, expected] of [
-      ['check', /status 503/],
-      ['job', /: JobFailed \(run/],
+    const refused = anOutcome({ verdict: 'inconclusive', reason: 'PodRefused', message: 'quota x' });
+    for (const [kind, outcome, expected] of [
+      ['check', FAILED, /status 503/],
+      ['check', refused, /: PodRefused \(run/],
+      ['job', FAILED, /: JobFailed \(run/],
+      ['github', FAILED, /status 503/],
     ] as const) {
       const { records, flush, messages } = await telling(t, { kind });
-      await records.tellVerdict(RELEASE, HTTP, FAILED);
+      await records.tellVerdict(RELEASE, HTTP, outcome);
       await flush();
       assert.match(messages[0] ?? '', expected);
     }

@@ -27,7 +27,7 @@ export interface Verdict {
 export interface FluxEventOptions {
   /** The name of this replica. */
   readonly instance: string;
-  /** Whether what the test said may leave its Job's namespace. */
+  /** Whether what is said in its Job's namespace may leave it. */
   readonly sharesOutput: boolean;
 }
 
@@ -38,13 +38,16 @@ const EVENT_GROUP = 'event.toolkit.fluxcd.io';
 /** About what is not deployed any more. What is deployed instead has a verdict of its own. */
 const OUTDATED: ReadonlySet<Reason> = new Set<Reason>(['Superseded', 'ReleaseGone']);
 
-/** Their messages quote what a container said. */
-const QUOTING: ReadonlySet<Reason> = new Set<Reason>([
-  'JobFailed',
-  'HookFailed',
-  'OOMKilled',
-  'TestSaidSo',
-  'ConfigError',
+/** Their messages are postsync's, or a person's, and quote neither a container nor what is said of one. */
+const QUOTING_NOTHING: ReadonlySet<Reason> = new Set<Reason>([
+  'Passed',
+  'Overridden',
+  'TimedOut',
+  'JobLost',
+  'Aborted',
+  'TestGone',
+  'NotSelected',
+  'RemoteCluster',
 ]);
 
 /**
@@ -59,7 +62,7 @@ export function fluxEventOf(
 ): FluxEvent | undefined {
   const { verdict, reason, finishedAt } = outcome;
   if (OUTDATED.has(reason)) return undefined;
-  const isQuiet = QUOTING.has(reason) && !sharesOutput;
+  const isOpen = sharesOutput || QUOTING_NOTHING.has(reason);
   const { ref, uid, resourceVersion } = release;
   return {
     involvedObject: {
@@ -71,7 +74,7 @@ export function fluxEventOf(
     },
     severity: verdict === 'passed' ? 'info' : 'error',
     timestamp: `${finishedAt.toISOString().slice(0, 19)}Z`,
-    message: sentenceOf(run, isQuiet ? { verdict, reason } : outcome),
+    message: sentenceOf(run, isOpen ? outcome : { verdict, reason }),
     reason: REASONS[verdict],
     metadata: { ...metaOf(release), ...revisionOf(release, run), ...ownOf(release, run) },
     reportingController: 'postsync',
