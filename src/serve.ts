@@ -28,7 +28,7 @@ export async function serve(config: Config, log: Logger, stopping: AbortSignal):
   const { namespace, leaseName: name, identity, resyncIntervalMs: resyncMs, testsNamespace } = config;
   const lease = createLease(kubernetes, { namespace, name, identity, log });
   const isActive = config.leaderElection ? () => lease.held() : () => true;
-  const { queue, tables, requests, rollouts, changes, onRelease, flush } = wire({
+  const { queue, tables, requests, rollouts, changes, onHint, flush } = wire({
     config,
     image: config.image ?? (await ownImage(kubernetes, { namespace, name: identity })),
     kubernetes,
@@ -43,7 +43,7 @@ export async function serve(config: Config, log: Logger, stopping: AbortSignal):
     hmacKeys: config.fluxHmacKeys,
     bearerTokens: config.fluxBearerTokens,
     reasons: config.fluxReasons,
-    onRelease,
+    onRelease: onHint,
     requests,
     rollouts,
     flaggerTokens: config.flaggerTokens,

@@ -10,6 +10,7 @@ import type { Jobs, Records, Requests, Rollouts } from './ports.ts';
 import { type Changes, createChanges } from './receive/changes.ts';
 import { createAdmission } from './reconcile/admission.ts';
 import { createTestCheck } from './reconcile/finding.ts';
+import { createHinted } from './reconcile/hinted.ts';
 import { createQueue, type Queue } from './reconcile/queue.ts';
 import { type Deps, reconcile } from './reconcile/reconcile.ts';
 import { createRequests } from './reconcile/requests.ts';
@@ -43,8 +44,8 @@ export interface Wired {
   readonly requests: Requests;
   readonly rollouts: Rollouts;
   readonly changes: Changes;
-  /** Something was heard of a release: look at it. */
-  readonly onRelease: (release: Ref) => void;
+  /** Somebody else than a watch told of a release: read it, and look at it. */
+  readonly onHint: (release: Ref) => void;
   /** @returns when what was told is on its way no more */
   readonly flush: () => Promise<void>;
 }
@@ -90,6 +91,7 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     },
   });
   const { dispatches, check } = wireGithub({ config, kubernetes, metrics, wake: onRelease });
+  const hinted = createHinted(records, () => new Date());
   const world: World = tables;
   const deps: Deps = {
     world,
@@ -133,9 +135,10 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     const began = performance.now();
     let result: 'ok' | 'conflict' | 'error' = 'error';
     try {
+      const readAt = await hinted.read({ namespace, name });
       const wakeAt = await reconcile(deps, { namespace, name });
       result = 'ok';
-      return wakeAt;
+      return readAt && (!wakeAt || readAt < wakeAt) ? readAt : wakeAt;
     } catch (error) {
       if (isCode(error, 'API_CONFLICT')) result = 'conflict';
       throw error;
@@ -147,6 +150,11 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
   function onFailure(failure: { key: string; error: unknown; attempt: number; delayMs: number }): void {
     const { key, error: err, attempt, delayMs } = failure;
     log.warn({ err, key, attempt, delayMs: Math.round(delayMs) }, 'look failed');
+  }
+
+  function onHint(release: Ref): void {
+    hinted.hear(release);
+    onRelease(release);
   }
 
   metrics.gauges({
@@ -167,7 +175,7 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     requests: createRequests(deps),
     rollouts: createRollouts(deps),
     changes,
-    onRelease,
+    onHint,
     flush,
   };
 }

@@ -34,7 +34,7 @@ export async function measureWrites(stand: Stand): Promise<readonly Row[]> {
   );
 
   recorder.reset();
-  for (const { name } of releases) service.onRelease({ namespace: stand.namespace, name });
+  for (const { name } of releases) service.onHint({ namespace: stand.namespace, name });
   const values = { spec: { values: { replicaCount: 3 } } };
   for (const ref of releases) await stand.admin.patch({ resource: 'helmreleases', ...ref }, values);
   await delay(QUIET_MS);

@@ -1,0 +1,45 @@
+import { keyOf, type Ref } from '../decide/model.ts';
+import { restOf } from '../decide/rest.ts';
+import type { Records } from '../ports.ts';
+
+/** Flux sends its event before it writes the status that says so; helm's own tests come between. */
+const PAUSES_MS = [1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
+
+/** Reads live what somebody else than a watch told of, so that it is seen though a watch hangs. */
+export interface Hinted {
+  readonly hear: (release: Ref) => void;
+  /**
+   * Reads a release, if it was heard of, until it stands still.
+   *
+   * @returns when to read it again; `undefined`: the watch is enough
+   */
+  readonly read: (release: Ref) => Promise<Date | undefined>;
+}
+
+interface Heard {
+  readonly reads: number;
+  readonly due: Date;
+}
+
+export function createHinted({ readRelease }: Pick<Records, 'readRelease'>, now: () => Date): Hinted {
+  const heard = new Map<string, Heard>();
+  return {
+    hear: (ref) => void heard.set(keyOf(ref), { reads: 0, due: now() }),
+    async read(ref) {
+      const key = keyOf(ref);
+      const known = heard.get(key);
+      if (!known || now() < known.due) return known?.due;
+      const release = await readRelease(ref);
+      // Heard of again meanwhile: that is another look.
+      if (heard.get(key) !== known) return undefined;
+      const pauseMs = PAUSES_MS[known.reads];
+      if (pauseMs === undefined || !release || typeof restOf(release) !== 'string') {
+        heard.delete(key);
+        return undefined;
+      }
+      const due = new Date(now().getTime() + pauseMs);
+      heard.set(key, { reads: known.reads + 1, due });
+      return due;
+    },
+  };
+}
