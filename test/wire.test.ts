@@ -25,7 +25,7 @@ interface Metadata {
 
 test('what Flux tells of is read and tested, though no watch has said a word', {
   timeout: 10_000,
-}, async () => {
+}, async ({ signal }) => {
   const release = aHelmRelease();
   const { namespace, name } = release.metadata;
   const { kubernetes, calls } = aKubernetes({ [`get ${namespace}/helmreleases/${name}`]: release });
