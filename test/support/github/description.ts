@@ -28,7 +28,7 @@ export function description(): Description {
 }
 
 /** Formats of GitHub's that say no more than the type does. */
-const LOOSE = ['uri', 'int32', 'int64', 'timestamp', 'repo.nwo'];
+const LOOSE = ['email', 'uri', 'int32', 'int64', 'timestamp', 'repo.nwo'];
 const DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
 /**
  * Search syntax, which GitHub takes for `created` (docs: "search by date", of listing runs), though its description

@@ -75,7 +75,7 @@ export interface GitHub {
   readonly violations: readonly Violation[];
   /** Throws unless everything that passed is as GitHub describes it. */
   assertConforms(): void;
-  /** Waits until this holds; asks after each thing that happens. */
+  /** Waits until this holds, half a minute at most; asks after each thing that happens. */
   until(holds: () => boolean): Promise<void>;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -176,22 +176,31 @@ export async function openGitHub(options: GitHubOptions = {}): Promise<GitHub> {
       const lines = violations.map(({ of, request, message }) => `${request}: ${of}: ${message}`);
       throw new Error(`not as GitHub describes it:\n${lines.join('\n')}`);
     },
-    until: (holds) =>
-      new Promise((resolve, reject) => {
-        const look = () => {
-          try {
-            if (!holds()) return;
-            waiting.delete(look);
-            resolve();
-          } catch (error) {
-            waiting.delete(look);
-            reject(error);
-          }
-        };
-        waiting.add(look);
-        look();
-      }),
+    until: (holds) => watched(holds, waiting),
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+const PATIENCE_MS = 30_000;
+
+function watched(holds: () => boolean, waiting: Set<() => void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const look = () => {
+      try {
+        if (holds()) end();
+      } catch (error) {
+        end(error);
+      }
+    };
+    const end = (error?: unknown) => {
+      waiting.delete(look);
+      clearTimeout(timer);
+      if (error === undefined) resolve();
+      else reject(error);
+    };
+    const timer = setTimeout(() => end(new Error('it did not happen on GitHub')), PATIENCE_MS);
+    waiting.add(look);
+    look();
+  });
 }

@@ -72,6 +72,7 @@ export function createRuns(now: () => number, listing: () => Listing): Runs {
     for (const other of stopped) change(other, 'completed', 'cancelled');
     if (!wanted.cancelInProgress) return;
     for (const other of others) if (other.status !== 'completed') change(other, 'completed', 'cancelled');
+    run.status = 'queued';
   }
 
   function endIfDue(run: Kept): void {

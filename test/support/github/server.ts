@@ -58,6 +58,7 @@ async function serve(req: IncomingMessage, res: ServerResponse, served: Served):
     fault: undefined,
   };
   exchanges.push(entry);
+  changed();
   try {
     const fault = chosen(asked, served);
     entry.fault = fault;
