@@ -23,10 +23,10 @@ export async function aGitHub(options: GitHubOptions = {}, smoke: Partial<Workfl
 }
 
 const quiet = () => undefined;
+export const QUIET = { debug: quiet, info: quiet, warn: quiet, error: quiet };
 
 export function octokitOf({ url, fetch }: GitHub, auth = 'secret', baseUrl = url): Octokit {
-  const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
-  return new Octokit({ auth, baseUrl, log, request: { fetch } });
+  return new Octokit({ auth, baseUrl, log: QUIET, request: { fetch } });
 }
 
 /** Dispatches to acme/shop with this id in the payload. */
