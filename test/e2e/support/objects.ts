@@ -64,6 +64,7 @@ export interface SyncTestRun extends KubeObject {
     readonly job?: { readonly namespace: string; readonly name: string; readonly uid: string };
     readonly startedAt?: string;
     readonly finishedAt?: string;
+    readonly url?: string;
     readonly conditions?: readonly Condition[];
   };
 }
@@ -137,6 +138,7 @@ export const KINDS = {
   GitRepository: '/apis/source.toolkit.fluxcd.io/v1 gitrepositories',
   Kustomization: '/apis/kustomize.toolkit.fluxcd.io/v1 kustomizations',
   Alert: '/apis/notification.toolkit.fluxcd.io/v1beta3 alerts',
+  Provider: '/apis/notification.toolkit.fluxcd.io/v1beta3 providers',
   SyncTest: '/apis/postsync.dev/v1alpha1 synctests',
   SyncTestRun: '/apis/postsync.dev/v1alpha1 synctestruns',
 } as const;
