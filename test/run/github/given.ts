@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
 import { inspect } from 'node:util';
 import { PostsyncError } from '../../../src/errors.ts';
+import { type ConnectOptions, connectGitHub } from '../../../src/run/github/octokit.ts';
 
 export const TOKEN = 'ghp_0123456789abcdefSECRET';
 export const SINCE = new Date('2026-11-21T10:00:00Z');
+
+/** GitHub, at the address of a stand-in. */
+export function connected(apiUrl: string, given: Partial<ConnectOptions> = {}) {
+  return connectGitHub({ apiUrl, credential: { kind: 'token', token: TOKEN }, timeoutMs: 2_000, ...given });
+}
 
 /** A workflow run as GitHub serves it. */
 export function aRunBody(given: {

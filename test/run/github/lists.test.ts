@@ -165,6 +165,19 @@ describe('whoever asks for a run', () => {
     assert.deepEqual(asked, ['read 9']);
   });
 
+  test('is told the newest of what was listed and what was read', async () => {
+    const { find, news, pass, ...world } = withRuns(aRun({ id: 9 }));
+    find();
+    await settle();
+    pass(125_001);
+    find({ title: 'someone-else', id: 9 });
+    await settle();
+    pass(15_000);
+    const { runs } = world;
+    runs[0] = aRun({ id: 9, status: 'completed' });
+    assert.equal((await news({ title: 'someone-else', id: 9 })).run?.status, 'completed');
+  });
+
   test('learns that a known one is gone', async () => {
     const { news } = aWorld();
     const { run, listedAt } = await news({ id: 9 });
@@ -306,6 +319,15 @@ describe('the time until the next question', () => {
     world.fails = undefined;
     world.pass(300_000 * 1.2);
     assert.equal((await world.news()).error, undefined);
+
+    world.fails = 'GITHUB_UNANSWERED';
+    world.pass(30_000);
+    assert.ok(world.seconds(await world.news({ youngest: new Date(START.getTime() - 3_600_000) })) <= 72);
+  });
+
+  test('does not grow with limits, which know their own end', async () => {
+    const { news, seconds } = Object.assign(aWorld(), { fails: 'GITHUB_LIMITED' as const });
+    assert.equal(seconds(await news()), 5);
   });
 
   test('is that of the limit, when GitHub has set one', async () => {

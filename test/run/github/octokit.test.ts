@@ -5,13 +5,8 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { loopbackCertificate } from '../../../src/embedded/certificate.ts';
 import { isCode, type PostsyncError } from '../../../src/errors.ts';
-import { type ConnectOptions, connectGitHub } from '../../../src/run/github/octokit.ts';
 import { answering, type Reply } from '../../support/answering.ts';
-import { aRunBody, failureOf, SINCE, TOKEN } from './given.ts';
-
-function connected(apiUrl: string, given: Partial<ConnectOptions> = {}) {
-  return connectGitHub({ apiUrl, credential: { kind: 'token', token: TOKEN }, timeoutMs: 2_000, ...given });
-}
+import { aRunBody, connected, failureOf, SINCE, TOKEN } from './given.ts';
 
 describe('a repository_dispatch', () => {
   test('is sent once, with the payload, the token and an API version', async () => {
@@ -30,14 +25,18 @@ describe('a repository_dispatch', () => {
   });
 
   test('goes over a connection of its own, which nobody may be closing', async () => {
-    let connections = 0;
-    await using server = await answering(() => ({ status: 204 }), { onConnection: () => connections++ });
+    await using server = await answering(({ method }) =>
+      method === 'GET' ? { status: 200, body: aRunBody({}) } : { status: 204 },
+    );
     const github = connected(server.url);
 
-    await github.dispatchRepository('acme/shop', 'postsync', {});
+    await github.readRun('acme/shop', 7);
     await github.dispatchRepository('acme/shop', 'postsync', {});
 
-    assert.equal(connections, 2);
+    assert.deepEqual(
+      server.seen.map(({ headers }) => headers.connection),
+      ['keep-alive', 'close'],
+    );
   });
 
   const REFUSALS: readonly [string, Reply, PostsyncError['code'], RegExp][] = [

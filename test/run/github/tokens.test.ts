@@ -132,6 +132,15 @@ test('a token that GitHub repeats is not in the error', async () => {
   assert.match(error.message, /you sent Bearer \[secret\]/);
 });
 
+test('an App token that GitHub repeats is not in the error', async () => {
+  const api = anApi();
+  await using server = await answering((seen) =>
+    seen.url.startsWith('/app/') ? api(seen) : { status: 422, body: { message: seen.headers.authorization } },
+  );
+  const error = await failureOf(anApp(server.url).github.dispatchRepository('a/b', 'e', {}), 'ghs_');
+  assert.match(error.message, /Bearer \[secret\]/);
+});
+
 function tokenOf(authorization: string | undefined): string {
   return authorization?.replace('Bearer ', '') ?? '';
 }
