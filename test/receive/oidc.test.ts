@@ -168,7 +168,7 @@ describe('the keys of an issuer', () => {
 
   for (const [what, change] of [
     ['it is not found', { discovery: 404 }],
-    ['it leads elsewhere', { discovery: 302 }],
+    ['its keys are not found', { jwks: 404 }],
     ['it says nothing', { discovery: {} }],
     ['it is another', { discovery: { issuer: 'https://a.example', jwks_uri: 'https://a.example/jwks' } }],
     ['its keys are no keys', { jwks: { keys: 'none' } }],
@@ -181,6 +181,22 @@ describe('the keys of an issuer', () => {
 
       await assert.rejects(world.read(await world.token()), isUnavailable);
     });
+
+  test('cannot be had of one who says that it is another', async () => {
+    await using world = await aWorld();
+    world.state.discovery = { issuer: 'https://a.example', jwks_uri: world.issuer + JWKS };
+
+    await assert.rejects(world.read(await world.token()), isUnavailable);
+  });
+
+  test('are not looked for where a redirect leads to', async () => {
+    await using other = await anIssuer();
+    await using world = await aWorld();
+    Object.assign(world.state, { jwks: 302, location: other.issuer + JWKS });
+
+    await assert.rejects(world.read(await world.token()), isUnavailable);
+    assert.deepEqual(other.asked, []);
+  });
 
   test('are taken from its own host only', async () => {
     await using other = await anIssuer();

@@ -29,20 +29,22 @@ export async function anIssuer() {
     /** What the documents are instead of what they should be: a status, or a body. */
     discovery: undefined as number | object | undefined,
     jwks: undefined as number | object | undefined,
+    /** Where a redirect leads to. */
+    location: '',
   };
   const asked: string[] = [];
   const server = createServer((req, res) => {
     asked.push((req.url ?? '').slice(PATH.length));
-    const answer = (given: number | object) => {
+    const answer = (right: object, given: number | object = right) => {
       // One that never answers.
       if (given === Number.POSITIVE_INFINITY) return;
-      if (typeof given === 'number') res.writeHead(given, { location: `${issuer}/elsewhere` }).end();
-      else res.end(JSON.stringify(given));
+      if (typeof given === 'number') res.writeHead(given, { location: state.location });
+      res.end(JSON.stringify(typeof given === 'number' ? right : given));
     };
     if (req.url === `${PATH}/.well-known/openid-configuration`)
-      return answer(state.discovery ?? { issuer, jwks_uri: `${issuer}/.well-known/jwks` });
+      return answer({ issuer, jwks_uri: `${issuer}/.well-known/jwks` }, state.discovery);
     if (req.url === `${PATH}/.well-known/jwks`)
-      return void jwksOf(state.keys).then((jwks) => answer(state.jwks ?? jwks));
+      return void jwksOf(state.keys).then((jwks) => answer(jwks, state.jwks));
     res.writeHead(404).end();
   });
   await once(server.listen(0, '127.0.0.1'), 'listening');
