@@ -58,6 +58,11 @@ export async function holdBack(
 export async function finish(deps: Deps, { release }: Observed, run: Run, outcome: Outcome): Promise<void> {
   const { records, admission, log } = deps;
   const state = stateOf(deps)(run);
+  // A Job that was told of is sealed. Where there is none, nothing would say after a crash that it was not told: so it is
+  // told first, and once more by whoever ends the run then. The Event is one, by its name.
+  const [told] = await Promise.allSettled([
+    !state || run.dispatch ? records.tellVerdict(release, run, outcome) : undefined,
+  ]);
   const ended = await records.endRun(run, outcome, endingOf(state));
   admission.leave(run);
   deps.onVerdict(ended, outcome);
@@ -66,8 +71,7 @@ export async function finish(deps: Deps, { release }: Observed, run: Run, outcom
     { release: keyOf(release.ref), run: run.ref.name, test: run.test.name, verdict, reason },
     'run ended',
   );
-  // A Job that was told of is sealed; where there is none, nothing would tell after a crash what was told.
-  if (!state || run.dispatch) await records.tellVerdict(release, ended, outcome);
+  if (told.status === 'rejected') throw told.reason;
 }
 
 function endingOf(state: RunState | undefined): Ending {

@@ -104,6 +104,21 @@ describe('whatever moment the process dies, there is exactly one Job, and a verd
     });
   }
 
+  for (const when of ['before', 'after'] as const) {
+    for (const at of [1, 2, 3, 4]) {
+      test(`a verdict without a Job is told, when it dies right ${when} write ${at}`, async () => {
+        const world = aWorld();
+        world.failures.set('create job', new PostsyncError('API_REJECTED', 'no such field'));
+        world.restart({ at, when });
+        await world.look().catch(() => undefined);
+        world.restart();
+        await world.look();
+        assert.deepEqual(world.verdicts(), ['inconclusive JobRefused']);
+        assert.ok(world.writes.includes('tell verdict'));
+      });
+    }
+  }
+
   test('a Job that was created and not written down is not created again when it is gone', async () => {
     const world = aWorld({ tests: [aTest('smoke', { retries: 0 })] });
     world.restart({ at: 2, when: 'after' });
@@ -213,6 +228,15 @@ describe('when a Job cannot be created', () => {
 });
 
 describe('a failure', () => {
+  test('to tell the verdict of a run without a Job does not keep it from being written', async () => {
+    const world = aWorld();
+    world.failures.set('create job', new PostsyncError('API_REJECTED', 'no such field'));
+    world.failures.set('tell verdict', new PostsyncError('API_FORBIDDEN', 'quota of events'));
+    await assert.rejects(world.look(), { code: 'API_FORBIDDEN' });
+    assert.deepEqual(world.verdicts(), ['inconclusive JobRefused']);
+    assert.equal(world.result(), 'inconclusive');
+  });
+
   test('of one action does not keep the others, the result or the Jobs from being written', async () => {
     const world = aWorld({ tests: [aTest('smoke'), aTest('e2e')] });
     await world.look();

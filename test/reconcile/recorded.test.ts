@@ -9,7 +9,7 @@ describe('a test whose outcome is known without a Job', () => {
   test('has its verdict in one look, and never a Job', async () => {
     const world = aWorld({ recorded });
     await world.look();
-    assert.deepEqual(world.writes, ['create run', 'pin run', 'end run', 'tell verdict', 'write result']);
+    assert.deepEqual(world.writes, ['create run', 'pin run', 'tell verdict', 'end run', 'write result']);
     assert.deepEqual(world.verdicts(), ['failed HookFailed']);
     assert.equal(world.result(), 'failed');
 
