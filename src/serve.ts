@@ -28,7 +28,7 @@ export async function serve(config: Config, log: Logger, stopping: AbortSignal):
   const { namespace, leaseName: name, identity, resyncIntervalMs: resyncMs, testsNamespace } = config;
   const lease = createLease(kubernetes, { namespace, name, identity, log });
   const isActive = config.leaderElection ? () => lease.held() : () => true;
-  const { queue, tables, requests, rollouts, changes, onHint, flush } = wire({
+  const { queue, tables, requests, rollouts, callbacks, changes, onHint, flush } = wire({
     config,
     image: config.image ?? (await ownImage(kubernetes, { namespace, name: identity })),
     kubernetes,
@@ -47,6 +47,7 @@ export async function serve(config: Config, log: Logger, stopping: AbortSignal):
     requests,
     rollouts,
     flaggerTokens: config.flaggerTokens,
+    callbacks,
     callbackKeys: config.callbackKeys,
     githubApiUrl: config.githubApiUrl,
     changes,

@@ -6,9 +6,10 @@ import type { Heard } from './heard.ts';
 import type { Kubernetes } from './kubernetes.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
-import type { Jobs, Records, Requests, Rollouts } from './ports.ts';
+import type { Callbacks, Jobs, Records, Requests, Rollouts } from './ports.ts';
 import { type Changes, createChanges } from './receive/changes.ts';
 import { createAdmission } from './reconcile/admission.ts';
+import { createCallbacks } from './reconcile/callbacks.ts';
 import { createTestCheck } from './reconcile/finding.ts';
 import { createHinted } from './reconcile/hinted.ts';
 import { createQueue, type Queue } from './reconcile/queue.ts';
@@ -43,6 +44,8 @@ export interface Wired {
   readonly tables: Tables;
   readonly requests: Requests;
   readonly rollouts: Rollouts;
+  /** Absent: workflows are not asked to call back. */
+  readonly callbacks: Callbacks | undefined;
   readonly changes: Changes;
   /** Somebody else than a watch told of a release: read it, and look at it. */
   readonly onHint: (release: Ref) => void;
@@ -174,6 +177,7 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     tables,
     requests: createRequests(deps),
     rollouts: createRollouts(deps),
+    callbacks: config.callbackUrl === undefined ? undefined : createCallbacks(deps, { onRelease }),
     changes,
     onHint,
     flush,
