@@ -2,7 +2,7 @@ import { act, type Look, later, type Step, wait } from './actions.ts';
 import { KEYS } from './keys.ts';
 import type { Outcome, Policy, Release, Run, RunState, Test, Verdict } from './model.ts';
 import { isMoving } from './rest.ts';
-import { isOf } from './standing.ts';
+import { isOf, isStarted } from './standing.ts';
 
 /** Pull and configuration errors rarely mend themselves, but a Secret may come a moment after its user. */
 const FATAL_AFTER_MS = 30_000;
@@ -98,17 +98,22 @@ function followStarted(run: Run, state: RunState, look: Look): Step {
   const { asked, link } = state;
   if (now >= deadline && isTold(state, deadline)) return conclude(run, outcome, release, now);
   if (now >= later(deadline, UNTOLD_MS)) return conclude(run, untold(now), release, now);
-  if (link && run.dispatch && run.dispatch.runId === undefined) {
+  if (link && run.dispatch?.runId === undefined) {
     return act({ type: 'link', run, link }, `the workflow run of ${run.ref.name} was found`);
   }
   const test = look.testOf(run);
-  if (!run.job && !run.dispatch && test && !isSuperseded(run, release)) {
+  if (!isStarted(run) && test && !isSuperseded(run, release)) {
     // That its Job was created was not written down: until it is, a Job that is gone would be created again.
     const because = `the Job of ${run.ref.name} is there, and not yet written down`;
     return { ...act({ type: 'start', run, test }, because), wakeAt: deadline };
   }
   const because = `${run.ref.name} is ${state.phase === 'running' ? 'running' : 'about to run'}`;
-  return wait(because, asked && (asked.again < deadline || now >= deadline) ? asked.again : deadline);
+  return wait(because, nextLook(asked?.again, deadline, now));
+}
+
+/** When its time is up, or sooner where somebody has to be asked. */
+function nextLook(again: Date | undefined, deadline: Date, now: Date): Date {
+  return again && (again < deadline || now >= deadline) ? again : deadline;
 }
 
 /** Whether it is known that it still went on when its time was up. */
@@ -122,17 +127,18 @@ function deadlineOf(
   { now, policy }: Look,
 ): { deadline: Date; outcome: Outcome } {
   const { since, limits } = state;
+  const deadline = (limitMs: number) => latest(later(since, limitMs), toldSince(policy));
   if (state.phase === 'running') {
     const message = `it ran for longer than its timeout of ${seconds(limits.timeoutMs)}`;
     return {
-      deadline: latest(later(since, limits.timeoutMs), toldSince(policy)),
+      deadline: deadline(limits.timeoutMs),
       outcome: { verdict: 'failed', reason: 'TimedOut', message, finishedAt: now },
     };
   }
   const limitMs = state.fatal ? Math.min(FATAL_AFTER_MS, limits.startTimeoutMs) : limits.startTimeoutMs;
   const what = state.asked ? 'no workflow' : 'no container';
   const message = `${what} ran within ${seconds(limitMs)}: ${state.message}`;
-  return { deadline: later(since, limitMs), outcome: inconclusive(state.reason, message, now) };
+  return { deadline: deadline(limitMs), outcome: inconclusive(state.reason, message, now) };
 }
 
 function untold(now: Date): Outcome {

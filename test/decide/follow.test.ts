@@ -67,6 +67,17 @@ describe('a run with a Job', () => {
     assert.deepEqual(types(after(620), after(590)), ['finish']);
   });
 
+  test('nor is one whose container has not been seen to run, which may have meanwhile', () => {
+    for (const fatal of [false, true]) {
+      const waiting = { phase: 'waiting', since: NOON, reason: 'StartTimedOut', message: '', fatal } as const;
+      const scene = observed(withJob({ ...waiting, limits: LIMITS }));
+      const types = (at: Date) =>
+        plan(scene, { ...POLICY, heardSince: after(290) }, at).actions.map(({ type }) => type);
+      assert.deepEqual(types(after(319)), []);
+      assert.deepEqual(types(after(320)), ['finish']);
+    }
+  });
+
   test('goes on until its timeout, whatever suspends or changes its test', () => {
     const suspended = aRelease({ annotations: { 'postsync.dev/suspend': 'true' } });
     const other = [aTest('smoke', { suspended: true, generation: 2 })];
