@@ -11,7 +11,14 @@ import { readJob } from './run/job-view.ts';
 import type { JobTables } from './run/jobs.ts';
 import { OURS } from './run/labels.ts';
 import { type FailedCreate, readFailedCreate, readPod } from './run/pod-view.ts';
-import { type GithubDefaults, githubTest, helmTest, httpTest, readSyncTest, type SyncTest } from './synctest.ts';
+import {
+  type GithubDefaults,
+  githubTest,
+  helmTest,
+  httpTest,
+  readSyncTest,
+  type SyncTest,
+} from './synctest.ts';
 import { createTable, type Table, type TableOptions } from './table.ts';
 
 /** Everything postsync knows of the cluster, kept by watching it. */
@@ -95,7 +102,16 @@ export function createTables(options: TablesOptions): Tables {
       testsNamespace === undefined || testsNamespace === namespace ? [] : tests.in(testsNamespace);
     return [...tests.in(namespace), ...shared].map(({ test }) => test.ref);
   }
-  return { releases, tests, runs, namespaces, jobs, pods, complaints, builtIn: (release) => builtIn(release, options.github) };
+  return {
+    releases,
+    tests,
+    runs,
+    namespaces,
+    jobs,
+    pods,
+    complaints,
+    builtIn: (release) => builtIn(release, options.github),
+  };
 }
 
 export interface FollowAllOptions {

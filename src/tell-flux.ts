@@ -1,4 +1,3 @@
-import type { Config } from './config.ts';
 import type { Reason } from './decide/model.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -6,6 +5,7 @@ import type { Records } from './ports.ts';
 import { syncTestOf, type World } from './reconcile/world.ts';
 import { fluxEventOf } from './record/flux-event.ts';
 import { createOutbox } from './record/outbox.ts';
+import type { Config } from './settings.ts';
 import type { SyncTest } from './synctest.ts';
 
 export interface TellFluxOptions {

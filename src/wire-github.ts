@@ -1,5 +1,4 @@
 import { callbackToken } from './callback-token.ts';
-import type { Config } from './config.ts';
 import type { Ref, Run } from './decide/model.ts';
 import { refusalOf } from './github-allow.ts';
 import type { Kubernetes } from './kubernetes.ts';
@@ -11,6 +10,7 @@ import { createCredentials } from './run/github/credentials.ts';
 import { createDispatches } from './run/github/dispatches.ts';
 import { createRunLists } from './run/github/lists.ts';
 import type { Callback } from './run/github/payload.ts';
+import type { Config } from './settings.ts';
 import type { GithubDefaults, SyncTest } from './synctest.ts';
 
 export interface GithubOptions {
@@ -31,16 +31,19 @@ export function githubDefaults({ githubCredentialDirectory, githubAllow }: Confi
   return { refusal: refusalOf(githubCredentialDirectory === undefined ? undefined : githubAllow) };
 }
 
+const now = () => new Date();
+
 /** Joins what runs tests on GitHub. Octokit is loaded when it is needed first: most have no such test. */
 export function wireGithub({ config, kubernetes, metrics, wake }: GithubOptions): WiredGithub {
-  const now = () => new Date();
   const { githubCredentialDirectory: directory, githubApiUrl: apiUrl, clusterName } = config;
   const { refusal } = githubDefaults(config);
+  const onCall = (operation: string, code: number, seconds: number) =>
+    metrics.githubCall(operation, code, seconds);
   const accounts = createAccounts({
     credentials: createCredentials(kubernetes, { ...(directory !== undefined && { directory }) }),
     async connect(url, credential) {
       const { connectGitHub } = await import('./run/github/octokit.ts');
-      return connectGitHub({ apiUrl: url, credential, onCall: metrics.githubCall });
+      return connectGitHub({ apiUrl: url, credential, onCall });
     },
     wake,
     now,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Config, help, type Outside, parseConfig, settings } from '../src/config.ts';
+import { help, parseConfig, settings } from '../src/config.ts';
+import type { Config, Outside } from '../src/settings.ts';
 
 const FILES: Readonly<Record<string, string>> = {
   '/keys/new': ' key with a newline\n',

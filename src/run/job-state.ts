@@ -1,4 +1,4 @@
-import type { RunState, Outcome } from '../decide/model.ts';
+import type { Outcome, RunState } from '../decide/model.ts';
 import type { JobEnd, JobView } from './job-view.ts';
 import {
   inconclusive,

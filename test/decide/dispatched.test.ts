@@ -76,9 +76,10 @@ describe('a run that was dispatched', () => {
   });
 
   test('has failed when it was seen to run after its time was up', () => {
-    const scene = (askedAt: Date) => dispatched(inProgress(askedAt, after(630)), { runs: [found] });
-    assert.deepEqual(planned(scene(after(590)), after(601)), []);
-    assert.deepEqual(planned(scene(after(600)), after(601)), [`finish ${name} failed TimedOut`]);
+    const before = dispatched(inProgress(after(590), after(630)), { runs: [found] });
+    assert.deepEqual(planned(before, after(601)), []);
+    const since = dispatched(inProgress(after(600), after(630)), { runs: [found] });
+    assert.deepEqual(planned(since, after(601)), [`finish ${name} failed TimedOut`]);
   });
 
   test('is not called failed when GitHub could not be asked: in the end it is inconclusive', () => {

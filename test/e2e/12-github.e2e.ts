@@ -153,7 +153,6 @@ describe('postsync is killed, and GitHub fails', () => {
     github.assertConforms();
   });
   const annotations = { 'postsync.dev/github': REPOSITORY };
-  const isDispatch = (operation: string | undefined) => operation === 'repos/create-dispatch-event';
 
   scenario(
     world,
@@ -194,6 +193,10 @@ describe('postsync is killed, and GitHub fails', () => {
     assert.equal(dispatchedBy(scene).length, 1);
   });
 });
+
+function isDispatch(operation: string | undefined): boolean {
+  return operation === 'repos/create-dispatch-event';
+}
 
 interface About {
   readonly run: string;

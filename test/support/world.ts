@@ -320,10 +320,11 @@ function merged(
   return Object.fromEntries(entries) as Record<string, string>;
 }
 
+function never(): never {
+  throw new Error('nothing is dispatched here');
+}
+
 /** For worlds whose tests are all Jobs. */
 export function noDispatches(): Dispatches {
-  const never = () => {
-    throw new Error('nothing is dispatched here');
-  };
   return { stateOf: never, prepare: never, confirm: never, stop: never };
 }

@@ -1,5 +1,5 @@
 import type { Dispatch, Ref } from '../../decide/model.ts';
-import { isCode, PostsyncError } from '../../errors.ts';
+import { isCode, type PostsyncError } from '../../errors.ts';
 import type { Credential, Credentials } from './credentials.ts';
 import type { GitHub } from './github.ts';
 

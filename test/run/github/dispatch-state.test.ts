@@ -78,14 +78,14 @@ describe('a workflow run that goes on', () => {
   });
 });
 
-describe('a workflow run that is not there', () => {
-  const message = (differs: object, dispatch: Partial<Dispatch> = {}) => {
-    const waiting = dispatchState(run, { ...DISPATCH, ...dispatch }, { ...known, ...differs }, undefined);
-    assert.ok(waiting.phase === 'waiting');
-    assert.equal(waiting.reason, 'RunNotFound');
-    return waiting.message;
-  };
+function message(differs: object, dispatch: Partial<Dispatch> = {}): string {
+  const waiting = dispatchState(run, { ...DISPATCH, ...dispatch }, { ...known, ...differs }, undefined);
+  assert.ok(waiting.phase === 'waiting');
+  assert.equal(waiting.reason, 'RunNotFound');
+  return waiting.message;
+}
 
+describe('a workflow run that is not there', () => {
   test('may not have a workflow', () => {
     assert.match(message({}), /no workflow run in acme\/e2e has .* in its title; is there a workflow/);
   });

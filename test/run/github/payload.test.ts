@@ -22,6 +22,10 @@ function sent(github: Record<string, unknown>, params: Record<string, string> = 
   return payloadOf({ run, syncTest, release, clusterName: 'prod' }, syncTest.body.github);
 }
 
+function keys(count: number): Record<string, string> {
+  return Object.fromEntries(Array.from({ length: count }, (_, n) => [`k${n}`, 'v']));
+}
+
 const WORKFLOW = { trigger: 'workflow_dispatch', workflow: 'e2e.yaml', ref: 'main' };
 
 describe('what is sent to GitHub', () => {
@@ -71,8 +75,6 @@ describe('what is sent to GitHub', () => {
   });
 
   test('is within what GitHub takes, counted with our part', () => {
-    const keys = (count: number) =>
-      Object.fromEntries(Array.from({ length: count }, (_, n) => [`k${n}`, 'v']));
     assert.equal(tooMuch(sent({ payload: keys(9) })), undefined);
     assert.match(tooMuch(sent({ payload: keys(10) })) ?? '', /11 top-level keys .* takes 10/);
     assert.equal(tooMuch(sent({ ...WORKFLOW, inputs: keys(24) })), undefined);
