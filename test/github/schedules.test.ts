@@ -78,7 +78,7 @@ const listing = fc.constantFrom<Listing>(
 );
 
 const happening: fc.Arbitrary<Happening> = fc.oneof(
-  { weight: 10, arbitrary: fc.record({ type: fc.constant('pass' as const), seconds }) },
+  { weight: 14, arbitrary: fc.record({ type: fc.constant('pass' as const), seconds }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('sleep' as const), seconds }) },
   { weight: 4, arbitrary: fc.constantFrom<Happening>({ type: 'look' }, { type: 'both look' }) },
   { weight: 2, arbitrary: fc.constant<Happening>({ type: 'upgrade' }) },
@@ -126,7 +126,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
 );
 
 const schedule: fc.Arbitrary<Schedule> = fc.record({
-  happenings: fc.array(happening, { minLength: 1, maxLength: 16, size: 'max' }),
+  happenings: fc.array(happening, { minLength: 4, maxLength: 20, size: 'max' }),
   oldEnterprise: fc.boolean(),
   retries: fc.nat(1),
   conclusion: fc.option(conclusion, { nil: undefined }),
@@ -137,7 +137,7 @@ test(`no run is sent twice, and each gets its verdict, whatever goes wrong (${CO
   const seed = Number(SCHEDULES_SEED ?? Date.now() % 2 ** 31);
   t.diagnostic(`SCHEDULES_SEED=${seed}`);
   await fc.assert(
-    fc.asyncProperty(schedule, async (schedule) => { const t = performance.now(); const c = process.cpuUsage(); try { await play(schedule, seen) } finally { const d = process.cpuUsage(c); console.log(Math.round(performance.now() - t), Math.round(d.user/1000), seen.requests, JSON.stringify(schedule)) } }),
+    fc.asyncProperty(schedule, (schedule) => play(schedule, seen)),
     { seed, numRuns: COUNT, endOnFailure: false, ...(SCHEDULES_PATH && { path: SCHEDULES_PATH }) },
   );
   t.diagnostic(JSON.stringify(seen));

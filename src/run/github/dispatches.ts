@@ -111,9 +111,11 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
     async stop(run, now) {
       const { dispatch, outcome } = run;
       if (!dispatch || !outcome || now > later(outcome.finishedAt, GIVE_UP_MS)) return forget(run);
-      const { run: workflow, nextAt } = find(run, dispatch, now);
+      const { run: workflow, listedAt, nextAt } = find(run, dispatch, now);
       if (!workflow) {
-        return now > later(dispatch.claimedAt, dispatch.limits.startTimeoutMs) ? forget(run) : nextAt;
+        const lateAt = later(dispatch.claimedAt, dispatch.limits.startTimeoutMs);
+        // A new process has not looked yet.
+        return listedAt && listedAt > lateAt ? forget(run) : nextAt;
       }
       if (workflow.status === 'completed') return forget(run);
       const { github } = await accounts.open(dispatch);

@@ -168,7 +168,7 @@ export function createRunLists(options: RunListsOptions): RunLists {
       look.error = asPostsync(error);
       const everyFor = Math.min(...[...look.open.values()].map(({ asked }) => everyMs(asked)));
       const jitter = 0.8 + Math.random() * 0.4;
-      const waitMs = jitter * Math.min(everyFor * 2 ** look.failures, LONGEST_MS);
+      const waitMs = Math.ceil(jitter * Math.min(everyFor * 2 ** look.failures, LONGEST_MS));
       // How long a limit lasts is known to `limits`.
       look.againAt = look.error.code === 'GITHUB_LIMITED' ? 0 : now() + waitMs;
     }
