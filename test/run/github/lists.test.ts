@@ -227,6 +227,13 @@ describe('one list', () => {
     );
   });
 
+  test('is asked for anew, at once, for a run that it does not reach back to', async () => {
+    const { news, find, asked } = aWorld();
+    await news();
+    const { listedAt } = find({ title: 'older', since: new Date('2026-11-21T11:31:00Z') });
+    assert.deepEqual([listedAt, asked.length], [undefined, 2]);
+  });
+
   test('that GitHub has cut off does not say that an older run is not there, and is not asked for in a hurry', async () => {
     const { news, asked } = withRuns(
       ...Array.from({ length: 1000 }, (_, id) => aRun({ id: id + 1, title: 'busy', createdAt: START })),

@@ -19,6 +19,19 @@ describe('a limit of GitHub', () => {
       { status: 403, body: { message: 'You have exceeded a secondary rate limit' } },
       60,
     ],
+    [
+      'told only by retry-after',
+      { status: 403, headers: { 'retry-after': '7' }, body: { message: 'Please wait' } },
+      7,
+    ],
+    [
+      'told only by what is left',
+      {
+        status: 403,
+        headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(SINCE.getTime() / 1000 + 9) },
+      },
+      9,
+    ],
     ['told by 429', { status: 429 }, 60],
     [
       'primary',
@@ -75,10 +88,25 @@ describe('a limit of GitHub', () => {
     assert.equal(github.limits.blockedUntil, undefined);
   });
 
-  test('of a write each second holds from its answer on', async () => {
-    await using server = await answering(() => ({ status: 204 }));
+  test('of a write each second holds from when it is sent', async () => {
+    const turns: Date[] = [];
+    await using server = await answering(() => {
+      turns.push(github.limits.turnOf('next'));
+      return { status: 204 };
+    });
     const github = connected(server.url, { now: () => SINCE });
     await github.dispatchRepository('acme/shop', 'postsync', {});
-    assert.deepEqual(github.limits.turnOf('next'), new Date(SINCE.getTime() + 1_000));
+    assert.deepEqual(turns, [new Date(SINCE.getTime() + 1_000)]);
+  });
+
+  test('of a write each second holds from its answer on', async () => {
+    let now = SINCE;
+    await using server = await answering(() => {
+      now = new Date(SINCE.getTime() + 3_000);
+      return { status: 204 };
+    });
+    const github = connected(server.url, { now: () => now });
+    await github.dispatchRepository('acme/shop', 'postsync', {});
+    assert.deepEqual(github.limits.turnOf('next'), new Date(SINCE.getTime() + 4_000));
   });
 });

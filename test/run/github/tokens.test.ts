@@ -95,9 +95,11 @@ describe('a GitHub App', () => {
     test(`sends nothing when ${name} is answered for its token: ${code}`, async () => {
       await using server = await answering(() => reply);
 
-      const error = await failureOf(anApp(server.url).github.dispatchRepository('a/b', 'e', {}), 'ghs_');
+      const { github } = anApp(server.url);
+      const error = await failureOf(github.dispatchRepository('a/b', 'e', {}), 'ghs_');
 
       assert.equal(error.code, code);
+      assert.equal(github.limits.blockedUntil !== undefined, code === 'GITHUB_LIMITED');
       assert.match(error.message, /cannot get a token for installation 77/);
       assert.equal(server.seen.length, 1);
     });
