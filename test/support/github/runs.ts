@@ -102,13 +102,14 @@ export function createRuns(now: () => number, listing: () => Listing): Runs {
     all,
     find: (id) => byId.get(id),
     create(repository, workflow, start) {
+      const title = titleOf(workflow, start);
       const run: Kept = {
         id: FIRST_ID + all.length,
         number: all.filter((other) => other.workflow.id === workflow.id).length + 1,
         repository: `${repository.owner}/${repository.name}`,
         workflow,
         start,
-        displayTitle: titleOf(workflow, start),
+        displayTitle: title ?? workflow.path,
         createdAt: now(),
         updatedAt: now(),
         status: 'queued',
@@ -116,7 +117,8 @@ export function createRuns(now: () => number, listing: () => Listing): Runs {
         lists: 0,
         shown: false,
       };
-      enter(run);
+      if (title === undefined) Object.assign(run, { status: 'completed', conclusion: 'startup_failure' });
+      else enter(run);
       all.push(run);
       byId.set(run.id, run);
       return run;
@@ -137,7 +139,15 @@ export function createRuns(now: () => number, listing: () => Listing): Runs {
   };
 }
 
-/** GitHub's titles of dispatched runs without a `run-name`: the event's type, or the workflow's name. */
-function titleOf(workflow: Workflow, start: Start): string {
-  return workflow.runName?.(start) ?? start.eventType ?? workflow.name ?? workflow.path;
+/**
+ * GitHub's titles of dispatched runs without a `run-name`: the event's type, or the workflow's name. Where the `run-name`
+ * cannot be evaluated there is none, and the run cannot start.
+ */
+function titleOf(workflow: Workflow, start: Start): string | undefined {
+  try {
+    const title = workflow.runName?.(start).trim() ?? '';
+    return title === '' ? (start.eventType ?? workflow.name ?? workflow.path) : title;
+  } catch {
+    return undefined;
+  }
 }
