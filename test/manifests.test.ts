@@ -143,7 +143,7 @@ describe('the service may do what it does, and no more', () => {
     assert.ok(!text.includes(namespace));
     const names = text.match(/matches\('\^system:serviceaccount:[^']+'\) && [^ ]+\.check\('serve'\)/g) ?? [];
     assert.equal(names.length, 2);
-    const account = new RegExp(/'(.*?)'/.exec(names[0] as string)?.[1] as string);
+    const account = new RegExp(/'(.*?)'/.exec(names[0])?.[1] as string);
     assert.match(`system:serviceaccount:elsewhere:${name}`, account);
     for (const other of [`a:x${name}`, `a:${name}-helm-test`, `a:b:${name}`, `a:${name}:b`]) {
       assert.doesNotMatch(`system:serviceaccount:${other}`, account);
