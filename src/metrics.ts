@@ -23,10 +23,23 @@ export interface FinishedRun {
   readonly seconds?: number;
 }
 
+/** How a credential stands with GitHub's limits. */
+export interface GithubLimit {
+  /** `NAMESPACE/NAME` of its Secret, or `default`. */
+  readonly credential: string;
+  /** Requests that are left of the primary limit, where GitHub told. */
+  readonly remaining: number | undefined;
+  /** Dispatches that wait for their turn. */
+  readonly waiting: number;
+  /** GitHub refuses everything for now. */
+  readonly isBlocked: boolean;
+}
+
 /** What is asked when somebody reads the metrics. */
 export interface Gauges {
   readonly leaseHeld: () => boolean;
   readonly runs: () => { readonly waiting: number; readonly running: number };
+  readonly github: () => readonly GithubLimit[];
   /** When the oldest revision without a verdict was deployed; undefined when all are decided. */
   readonly oldestUndecidedAt: () => Date | undefined;
 }
@@ -200,7 +213,44 @@ function register(from: Gauges, registry: Registry): void {
       oldest.set(at ? Math.max(0, (Date.now() - at.getTime()) / 1000) : 0);
     },
   });
+  for (const metric of githubGauges(from.github)) registry.registerMetric(metric);
   registry.registerMetric(held);
   registry.registerMetric(runs);
   registry.registerMetric(oldest);
+}
+
+function githubGauges(limits: Gauges['github']): readonly Gauge[] {
+  const gauge = (name: string, help: string, valueOf: (limit: GithubLimit) => number | undefined) => {
+    const one: Gauge<'credential'> = new Gauge({
+      name,
+      help,
+      labelNames: ['credential'],
+      registers: [],
+      collect() {
+        one.reset();
+        for (const limit of limits()) {
+          const value = valueOf(limit);
+          if (value !== undefined) one.set({ credential: limit.credential }, value);
+        }
+      },
+    });
+    return one;
+  };
+  return [
+    gauge(
+      'postsync_github_rate_limit_remaining',
+      "Requests that are left of GitHub's primary rate limit, by credential.",
+      ({ remaining }) => remaining,
+    ),
+    gauge(
+      'postsync_github_waiting',
+      'Calls that wait for their turn, by credential.',
+      ({ waiting }) => waiting,
+    ),
+    gauge(
+      'postsync_github_blocked',
+      'Whether GitHub refuses everything for now because of a limit, by credential.',
+      ({ isBlocked }) => (isBlocked ? 1 : 0),
+    ),
+  ];
 }

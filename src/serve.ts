@@ -1,5 +1,4 @@
 import { once } from 'node:events';
-import type { Config } from './config.ts';
 import { createHeard } from './heard.ts';
 import { loadKubeConfig } from './kube-config.ts';
 import { connect } from './kubernetes.ts';
@@ -9,6 +8,7 @@ import { createMetrics } from './metrics.ts';
 import { ownImage } from './own-image.ts';
 import { createApp } from './receive/app.ts';
 import { listen } from './receive/listen.ts';
+import type { Config } from './settings.ts';
 import { stop } from './shutdown.ts';
 import { followAll } from './tables.ts';
 import { VERSION } from './version.ts';

@@ -1,10 +1,10 @@
 import { callbackToken } from './callback-token.ts';
-import type { Ref, Run } from './decide/model.ts';
+import { keyOf, type Ref, type Run } from './decide/model.ts';
 import { refusalOf } from './github-allow.ts';
 import type { Kubernetes } from './kubernetes.ts';
-import type { Metrics } from './metrics.ts';
+import type { GithubLimit, Metrics } from './metrics.ts';
 import type { Dispatches, Refused } from './ports.ts';
-import { createAccounts } from './run/github/accounts.ts';
+import { type Accounts, createAccounts } from './run/github/accounts.ts';
 import { checkTest } from './run/github/check.ts';
 import { createCredentials } from './run/github/credentials.ts';
 import { createDispatches } from './run/github/dispatches.ts';
@@ -24,6 +24,8 @@ export interface GithubOptions {
 export interface WiredGithub {
   readonly dispatches: Dispatches;
   readonly check: (syncTest: SyncTest) => Promise<Refused | undefined>;
+  /** How the credentials in use stand with GitHub's limits. */
+  readonly limits: () => readonly GithubLimit[];
 }
 
 /** What the administrator lets annotations ask of GitHub. */
@@ -53,7 +55,14 @@ export function wireGithub({ config, kubernetes, metrics, wake }: GithubOptions)
   return {
     dispatches: createDispatches({ ...options, lists, callbackOf: (run) => callbackOf(config, run) }),
     check: (syncTest) => checkTest(options, syncTest),
+    limits: () => accounts.all().map(limitOf),
   };
+}
+
+function limitOf({ target, account }: ReturnType<Accounts['all']>[number]): GithubLimit {
+  const { remaining, waiting, blockedUntil } = account.github.limits;
+  const credential = target.secret ? keyOf(target.secret) : 'default';
+  return { credential, remaining, waiting, isBlocked: blockedUntil !== undefined };
 }
 
 /** Where the workflow of a run may say that it has started or ended, if the administrator gave an address for it. */

@@ -1,4 +1,3 @@
-import type { Config } from './config.ts';
 import { keyOf, type Policy, type Ref, type Release, type Run } from './decide/model.ts';
 import { isStarted } from './decide/standing.ts';
 import { isCode, PostsyncError } from './errors.ts';
@@ -23,6 +22,7 @@ import { dryRun } from './run/job.ts';
 import { type JobDefaults, jobFor } from './run/job-template.ts';
 import { createJobs } from './run/jobs.ts';
 import { sample } from './run/sample.ts';
+import type { Config } from './settings.ts';
 import { createTables, type Tables } from './tables.ts';
 import { tellFlux } from './tell-flux.ts';
 import { githubDefaults, wireGithub } from './wire-github.ts';
@@ -93,7 +93,7 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
       onTest(test);
     },
   });
-  const { dispatches, check } = wireGithub({ config, kubernetes, metrics, wake: onRelease });
+  const { dispatches, check, limits } = wireGithub({ config, kubernetes, metrics, wake: onRelease });
   const hinted = createHinted(records, () => new Date());
   const world: World = tables;
   const deps: Deps = {
@@ -162,6 +162,7 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
 
   metrics.gauges({
     leaseHeld: isActive,
+    github: limits,
     runs: () => ({ waiting: admission.waiting, running: admission.running }),
     oldestUndecidedAt: () => oldestUndecided(tables.releases.values()),
   });

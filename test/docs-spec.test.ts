@@ -49,6 +49,7 @@ describe('docs/spec.md says', () => {
     const metrics = createMetrics({ cluster: '', version: '' });
     metrics.gauges({
       leaseHeld: () => true,
+      github: () => [],
       runs: () => ({ waiting: 0, running: 0 }),
       oldestUndecidedAt: () => undefined,
     });

@@ -69,6 +69,7 @@ describe('the metrics', () => {
     let held = false;
     metrics.gauges({
       leaseHeld: () => held,
+      github: () => [{ credential: 'apps/github', remaining: 4999, waiting: 2, isBlocked: held }],
       runs: () => ({ waiting: 3, running: 1 }),
       oldestUndecidedAt: () => undefined,
     });
@@ -83,6 +84,21 @@ describe('the metrics', () => {
     ]);
     assert.deepEqual(await lines(metrics, 'postsync_oldest_undecided'), [
       'postsync_oldest_undecided_revision_age_seconds 0',
+    ]);
+    assert.deepEqual(await lines(metrics, 'postsync_github_'), [
+      'postsync_github_rate_limit_remaining{credential="apps/github"} 4999',
+      'postsync_github_waiting{credential="apps/github"} 2',
+      'postsync_github_blocked{credential="apps/github"} 1',
+    ]);
+  });
+
+  test('count calls to GitHub by operation and status', async () => {
+    const metrics = aRegistry();
+
+    metrics.githubCall('list_runs', 304, 0.1);
+
+    assert.deepEqual(await lines(metrics, 'postsync_github_requests_total{'), [
+      'postsync_github_requests_total{operation="list_runs",code="304"} 1',
     ]);
   });
 

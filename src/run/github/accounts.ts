@@ -17,6 +17,8 @@ export interface Accounts {
   open(target: Target): Promise<Account>;
   /** What `open` found last, or why not; it is opened in the background when that is old, and `by` is told. */
   known(target: Target, by: Ref): Account | PostsyncError | undefined;
+  /** Those in use. */
+  all(): readonly { readonly target: Target; readonly account: Account }[];
   /** GitHub did not take the credential: it is read again before it is used again. */
   forget(target: Target): void;
 }
@@ -35,6 +37,7 @@ const FRESH_MS = 60_000;
 const MOST_KEPT = 1000;
 
 interface Known {
+  readonly target: Target;
   readonly found: Account | PostsyncError;
   readonly at: number;
 }
@@ -61,10 +64,11 @@ export function createAccounts({ credentials, connect, wake, now }: AccountsOpti
     opening.set(name, begun);
     try {
       const account = await begun;
-      keep(known, name, { found: account, at: now().getTime() });
+      keep(known, name, { target, found: account, at: now().getTime() });
       return account;
     } catch (error) {
-      if (isCode(error, 'CREDENTIALS_MISSING')) keep(known, name, { found: error, at: now().getTime() });
+      if (isCode(error, 'CREDENTIALS_MISSING'))
+        keep(known, name, { target, found: error, at: now().getTime() });
       throw error;
     } finally {
       opening.delete(name);
@@ -82,6 +86,10 @@ export function createAccounts({ credentials, connect, wake, now }: AccountsOpti
       }
       return last?.found;
     },
+    all: () =>
+      [...known.values()].flatMap(({ target, found }) =>
+        found instanceof Error ? [] : [{ target, account: found }],
+      ),
     forget(target) {
       known.delete(nameOf(target));
       credentials.forget(target.secret);

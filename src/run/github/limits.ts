@@ -43,6 +43,10 @@ export interface Limits {
   readonly readableAt: Date;
   /** GitHub refuses everything until then; `undefined`: it does not. */
   readonly blockedUntil: Date | undefined;
+  /** What was last told to be left of the primary limit; `undefined`: nothing was told. */
+  readonly remaining: number | undefined;
+  /** Writes that wait for their turn. */
+  readonly waiting: number;
   /** A write was sent, or answered: the next one comes a second later. */
   wrote(): void;
   heard(answer: Heard): void;
@@ -63,6 +67,7 @@ export function createLimits(options: { readonly now: () => Date }): Limits {
   let blockedUntil = 0;
   let readsBlockedUntil = 0;
   let refusals = 0;
+  let remaining: number | undefined;
 
   /** The first time that is free for a write after these. */
   function slotAfter(times: readonly number[], earliest: number): number {
@@ -128,12 +133,19 @@ export function createLimits(options: { readonly now: () => Date }): Limits {
     get blockedUntil() {
       return blockedUntil > now() ? new Date(blockedUntil) : undefined;
     },
+    get remaining() {
+      return remaining;
+    },
+    get waiting() {
+      return turns.size;
+    },
     wrote() {
       wroteAt = now();
     },
     heard({ headers, limited }) {
       refusals = limited ? refusals + 1 : 0;
       const { until, left, most } = primaryOf(headers);
+      remaining = left ?? remaining;
       if (limited) {
         const at = now();
         const told = [retryAfter(headers, at), left === 0 ? until : undefined];
