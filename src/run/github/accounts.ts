@@ -2,6 +2,7 @@ import type { Dispatch, Ref } from '../../decide/model.ts';
 import { isCode, type PostsyncError } from '../../errors.ts';
 import type { Credential, Credentials } from './credentials.ts';
 import type { GitHub } from './github.ts';
+import { keep } from './keep.ts';
 
 /** GitHub as one credential sees it. */
 export interface Account {
@@ -32,9 +33,6 @@ export interface AccountsOptions {
 
 /** A Secret may be changed at any time. */
 const FRESH_MS = 60_000;
-
-/** So many accounts are kept; more than this are read anew each time. */
-const MOST_KEPT = 1000;
 
 interface Known {
   readonly target: Target;
@@ -99,12 +97,4 @@ export function createAccounts({ credentials, connect, wake, now }: AccountsOpti
 
 function nameOf({ apiUrl, secret }: Target): string {
   return `${apiUrl} ${secret ? `${secret.namespace}/${secret.name}` : ''}`;
-}
-
-/** The one that was kept longest goes when there are too many. */
-function keep<T>(map: Map<string, T>, key: string, value: T): void {
-  map.delete(key);
-  map.set(key, value);
-  const [oldest] = map.keys();
-  if (map.size > MOST_KEPT && oldest !== undefined) map.delete(oldest);
 }

@@ -4,6 +4,7 @@ import type { Dispatches, Held, Ready, Refusal } from '../../ports.ts';
 import type { Account, Accounts, Target } from './accounts.ts';
 import { dispatchState } from './dispatch-state.ts';
 import type { GitHub, RunsQuery, WorkflowRun } from './github.ts';
+import { keep } from './keep.ts';
 import type { Found, RunLists } from './lists.ts';
 import { type Callback, type Payload, payloadOf, tooMuch } from './payload.ts';
 import { type TargetOptions, targetOf } from './target.ts';
@@ -26,6 +27,9 @@ const REFUSED_MS = 30_000;
 
 /** How long after its end a run is cancelled that cannot be reached. */
 const GIVE_UP_MS = 10 * 60_000;
+
+/** Of so many runs more is remembered than what stands in their status. */
+const MOST_RUNS = 10_000;
 
 /** How far GitHub's clock may be behind ours. */
 const SKEW_MS = 120_000;
@@ -70,7 +74,7 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
       const { dispatch } = run;
       if (!dispatch) return undefined;
       const state = dispatchState(run, dispatch, find(run, dispatch, now), queued.get(run.uid));
-      if (state.phase === 'waiting' && state.link) queued.set(run.uid, now);
+      if (state.phase === 'waiting' && state.link) keep(queued, run.uid, now, MOST_RUNS);
       return state;
     },
 
@@ -104,7 +108,7 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
       const workflow = await github.readRun(dispatch.repository, workflowRunId);
       const from = dispatch.claimedAt.getTime() - SKEW_MS;
       if (workflow?.event !== dispatch.trigger || workflow.createdAt.getTime() < from) return undefined;
-      read.set(run.uid, workflow);
+      keep(read, run.uid, workflow, MOST_RUNS);
       return { runId: workflow.id, url: workflow.url };
     },
 
@@ -169,7 +173,7 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
     try {
       const link = await sent(account.github, dispatch.repository, payload);
       // Should it not be possible to write it down, it is found by this.
-      if (link) named.set(run.uid, link.runId);
+      if (link) keep(named, run.uid, link.runId, MOST_RUNS);
       return { kind: 'accepted', link };
     } catch (error) {
       if (isCode(error, 'GITHUB_REJECTED', 'GITHUB_UNAUTHORIZED')) {
