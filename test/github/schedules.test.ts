@@ -17,7 +17,7 @@ const COUNT = Number(SCHEDULES ?? 200);
 
 const seconds = fc.constantFrom(1, 2, 5, 10, 30, 60, 130, 300);
 const which = fc.nat(3);
-const at = fc.integer({ min: 1, max: 3 });
+const at = fc.constantFrom(1, 1, 1, 2, 3);
 const message = (text: string) => ({ message: text, documentation_url: 'https://docs.github.com/rest' });
 
 const conclusion = fc.constantFrom<Conclusion>(
@@ -129,6 +129,7 @@ const schedule: fc.Arbitrary<Schedule> = fc.record({
   happenings: fc.array(happening, { minLength: 4, maxLength: 20, size: 'max' }),
   oldEnterprise: fc.boolean(),
   retries: fc.nat(1),
+  endsAfter: fc.option(fc.record({ seconds: fc.constantFrom(3, 20, 50), conclusion }), { nil: undefined }),
   conclusion: fc.option(conclusion, { nil: undefined }),
 });
 

@@ -10,6 +10,7 @@ import {
   REPOSITORY,
   runIn,
   type Trouble,
+  WORKFLOWS,
 } from './world.ts';
 
 /** Which requests to GitHub something is about. */
@@ -40,6 +41,8 @@ export interface Schedule {
   readonly happenings: readonly Happening[];
   readonly oldEnterprise: boolean;
   readonly retries: number;
+  /** So old workflow runs end by themselves; absent: they do not. */
+  readonly endsAfter?: { readonly seconds: number; readonly conclusion: Conclusion } | undefined;
   /** How the workflow runs that go on at the end conclude; absent: they go on for ever. */
   readonly conclusion?: Conclusion | undefined;
 }
@@ -52,6 +55,9 @@ const TIMEOUT_S = 120;
 const CALM_S = 1_500;
 /** Until when after its end a run is cancelled, less the longest pause after failures. */
 const CANCELLED_MS = (600 - 360) * 1000;
+
+/** So often runs are listed, at the least. */
+const LIST_MS = 30_000;
 
 const OPERATIONS: Readonly<Record<Exclude<About, 'any'>, RegExp>> = {
   dispatch: /dispatch/,
@@ -89,12 +95,16 @@ const ENDED_BY_US: ReadonlySet<Reason> = new Set<Reason>([
 
 /** Lets it all happen, then lets it be calm, and checks what must hold. */
 export async function play(schedule: Schedule, seen: Seen): Promise<void> {
-  const { happenings, retries, oldEnterprise } = schedule;
+  const { happenings, retries, oldEnterprise, endsAfter } = schedule;
   const common = { secretRef: { name: 'github' }, repository: REPOSITORY };
   const settings = { retries, timeout: `${TIMEOUT_S}s`, startTimeout: `${TIMEOUT_S}s` };
   const hangs = happenings.some((it) => it.type === 'fault' && ('hang' in it.fault || 'wait' in it.fault));
   await using world = await aDispatchingWorld({
     github: { oldEnterprise },
+    workflows: WORKFLOWS.map((workflow) => ({
+      ...workflow,
+      ends: () => endsAfter && { ms: endsAfter.seconds * 1000, conclusion: endsAfter.conclusion },
+    })),
     tests: {
       smoke: { ...settings, github: common },
       e2e: {
@@ -246,13 +256,16 @@ function assertOutcome(
     .runs()
     .find(({ start }) => runIn({ ...start.payload, ...start.inputs }) === ref.name);
   const about = `${ref.name}: ${outcome.verdict} ${outcome.reason}: ${outcome.message}; GitHub: ${workflow?.status} ${workflow?.conclusion}`;
-  const isListedLate = happenings.some(({ type }) => type === 'listing');
   if (!workflow) {
     assert.ok(!isConclusion(outcome), `there is no workflow run, but ${about}`);
     if (outcome.reason === 'RunNotFound')
       assert.ok(happenings.some(goesWrong), `nothing went wrong, but ${about}`);
     return;
   }
+  // A request may arrive long after it was given up.
+  const isListedLate =
+    happenings.some(({ type }) => type === 'listing') ||
+    workflow.createdAt + LIST_MS > outcome.finishedAt.getTime();
   assert.ok(!NOT_SENT.has(outcome.reason), `it was sent, but ${about}`);
   if (ENDED_BY_US.has(outcome.reason) && !isConcluded(workflow, run)) {
     if (outcome.reason === 'RunNotFound') assert.ok(isListedLate, `it was there to be found, but ${about}`);
