@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey } from 'node:crypto';
+import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { keyOf, type Ref } from '../../decide/model.ts';
@@ -100,8 +100,7 @@ export function createCredentials(
  * @throws {PostsyncError} `CREDENTIALS_MISSING`, which names the key and says nothing of its value
  */
 export function readCredential(data: Data): Credential {
-  const ca = data[KEYS.ca]?.trim();
-  const trust = ca === undefined || ca === '' ? {} : { ca };
+  const trust = trustIn(data[KEYS.ca]?.trim());
   const token = data[KEYS.token]?.trim();
   if (token !== undefined && token !== '') {
     if (!/^[\x21-\x7e]+$/.test(token))
@@ -121,6 +120,17 @@ export function readCredential(data: Data): Credential {
     privateKey: privateKeyIn(data),
     ...trust,
   };
+}
+
+/** Looks at the certificates now: TLS takes nonsense for none. */
+function trustIn(ca: string | undefined): { readonly ca?: string } {
+  if (ca === undefined || ca === '') return {};
+  try {
+    void new X509Certificate(ca);
+    return { ca };
+  } catch {
+    throw missing(`key ${KEYS.ca} holds no certificate in PEM`);
+  }
 }
 
 function plain(data: Data, key: string, form: RegExp): string {

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { loopbackCertificate } from '../../../src/embedded/certificate.ts';
 import { PostsyncError } from '../../../src/errors.ts';
 import { createCredentials, readCredential } from '../../../src/run/github/credentials.ts';
 import { aKubernetes } from '../../support/kubernetes.ts';
@@ -26,8 +27,9 @@ describe('a credential', () => {
   });
 
   test('may say which certificates to trust', () => {
-    const credential = readCredential({ token: SECRET, 'ca.crt': 'PEM\n' });
-    assert.deepEqual(credential, { kind: 'token', token: SECRET, ca: 'PEM' });
+    const { cert } = loopbackCertificate(new Date());
+    const credential = readCredential({ token: SECRET, 'ca.crt': `${cert}\n` });
+    assert.deepEqual(credential, { kind: 'token', token: SECRET, ca: cert.trim() });
   });
 
   const FORMS: readonly [string, string][] = [
@@ -50,6 +52,7 @@ describe('a credential', () => {
     ['nothing', {}, /no key token, and none of githubAppID, githubAppInstallationID, githubAppPrivateKey/],
     ['an empty token', { token: ' \n' }, /no key token/],
     ['a token of two words', { token: `${SECRET} x` }, /key token .*white space/],
+    ['certificates that are none', { token: SECRET, 'ca.crt': 'PEM' }, /key ca\.crt holds no certificate/],
     ['no App id', { ...APP, githubAppID: '' }, /key githubAppID is missing/],
     [
       'no installation',
