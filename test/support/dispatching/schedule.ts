@@ -41,11 +41,15 @@ export interface Schedule {
   readonly happenings: readonly Happening[];
   readonly oldEnterprise: boolean;
   readonly retries: number;
+  /** One test for each trigger, or a test for this one. */
+  readonly trigger?: Trigger;
   /** So old workflow runs end by themselves; absent: they do not. */
   readonly endsAfter?: { readonly seconds: number; readonly conclusion: Conclusion } | undefined;
   /** How the workflow runs that go on at the end conclude; absent: they go on for ever. */
   readonly conclusion?: Conclusion | undefined;
 }
+
+export type Trigger = 'repository_dispatch' | 'workflow_dispatch';
 
 /** What was seen in schedules, for people to see that they are worth something. */
 export type Seen = Record<string, number>;
@@ -93,25 +97,36 @@ const ENDED_BY_US: ReadonlySet<Reason> = new Set<Reason>([
   'RunNotFound',
 ]);
 
+export interface Played {
+  readonly runs: readonly Run[];
+  /** Names of runs that GitHub took, one for each time. */
+  readonly taken: readonly string[];
+  /** What was written to Kubernetes, and asked of GitHub. */
+  readonly steps: readonly string[];
+}
+
 /** Lets it all happen, then lets it be calm, and checks what must hold. */
-export async function play(schedule: Schedule, seen: Seen): Promise<void> {
-  const { happenings, retries, oldEnterprise, endsAfter } = schedule;
+export async function play(schedule: Schedule, seen: Seen = {}): Promise<Played> {
+  const { happenings, retries, oldEnterprise, endsAfter, trigger } = schedule;
   const common = { secretRef: { name: 'github' }, repository: REPOSITORY };
   const settings = { retries, timeout: `${TIMEOUT_S}s`, startTimeout: `${TIMEOUT_S}s` };
   const hangs = happenings.some((it) => it.type === 'fault' && ('hang' in it.fault || 'wait' in it.fault));
+  const tests = {
+    ...(trigger !== 'workflow_dispatch' && { smoke: { ...settings, github: common } }),
+    ...(trigger !== 'repository_dispatch' && {
+      e2e: {
+        ...settings,
+        github: { ...common, trigger: 'workflow_dispatch', workflow: 'e2e.yaml', ref: 'main' },
+      },
+    }),
+  };
   await using world = await aDispatchingWorld({
     github: { oldEnterprise },
     workflows: WORKFLOWS.map((workflow) => ({
       ...workflow,
       ends: () => endsAfter && { ms: endsAfter.seconds * 1000, conclusion: endsAfter.conclusion },
     })),
-    tests: {
-      smoke: { ...settings, github: common },
-      e2e: {
-        ...settings,
-        github: { ...common, trigger: 'workflow_dispatch', workflow: 'e2e.yaml', ref: 'main' },
-      },
-    },
+    tests,
     ...(hangs && { timeoutMs: HANGS_MS }),
   });
   const player = aPlayer(world, seen);
@@ -124,13 +139,14 @@ export async function play(schedule: Schedule, seen: Seen): Promise<void> {
   await player.calm(schedule.conclusion);
   assertOnce(world, retries);
   world.github.assertConforms();
-  assertDecided(world);
+  assertDecided(world, Object.keys(tests));
   for (const run of world.runs()) {
     assertOutcome(run, world, { calmAt, happenings });
     count(seen, `${run.outcome?.verdict} ${run.outcome?.reason}`);
   }
   count(seen, 'dispatches taken', world.taken().length);
   count(seen, 'requests', world.github.exchanges.length);
+  return { runs: world.runs(), taken: world.taken(), steps: world.steps };
 }
 
 /** Real time: for requests of schedules in which some have no answer. */
@@ -233,13 +249,13 @@ function assertOnce(world: DispatchingWorld, retries: number): void {
   }
 }
 
-function assertDecided(world: DispatchingWorld): void {
+function assertDecided(world: DispatchingWorld, tests: readonly string[]): void {
   const open = world.runs().filter(({ outcome }) => !outcome);
   assert.deepEqual(open, [], 'some runs have no verdict');
   const { annotations, revision } = world.release();
   assert.equal(annotations['postsync.dev/digest'], revision?.digest);
   assert.match(annotations['postsync.dev/result'] ?? '', /^(passed|failed|inconclusive)$/);
-  for (const name of ['smoke', 'e2e']) {
+  for (const name of tests) {
     assert.match(annotations[`tests.postsync.dev/${name}`] ?? '', /^(passed|failed|inconclusive)/);
   }
 }
