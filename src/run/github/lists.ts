@@ -137,6 +137,10 @@ export function createRunLists(options: RunListsOptions): RunLists {
     return (intervals.find(({ upToMs }) => age <= upToMs) ?? intervals.at(-1))?.everyMs ?? LONGEST_MS;
   }
 
+  function isDue(asked: Asked, look: Look): boolean {
+    return askedAt(asked, look) + everyMs(asked) <= now();
+  }
+
   /** One list for all that are open; one run alone whose id is known is read by that. */
   async function ask(look: Look): Promise<void> {
     const open = [...look.open.values()].map(({ asked }) => asked);
@@ -151,8 +155,9 @@ export function createRunLists(options: RunListsOptions): RunLists {
     }
     const ids = new Set(open.flatMap(({ id }) => id ?? []));
     for (const id of look.singles.keys()) if (!ids.has(id)) look.singles.delete(id);
-    for (const id of ids) {
-      if (!isAlone && look.list?.runs.has(id)) continue;
+    for (const asked of open) {
+      const { id } = asked;
+      if (id === undefined || (!isAlone && (look.list?.runs.has(id) || !isDue(asked, look)))) continue;
       const at = now();
       look.singles.set(id, { at, run: await account.readRun(repository, id) });
     }
@@ -206,10 +211,10 @@ export function createRunLists(options: RunListsOptions): RunLists {
       const every = everyMs(asked);
       const allowedAt = Math.max(look.againAt, asked.account.limits.readableAt.getTime());
       const dueAt = Math.max(askedAt(asked, look) + every, allowedAt);
-      const isDue = dueAt <= now();
-      const nextAt = isDue ? now() + every : dueAt;
+      const mayAsk = dueAt <= now();
+      const nextAt = mayAsk ? now() + every : dueAt;
       look.open.set(`${keyOf(asked.by)} ${asked.title}`, { asked, until: nextAt + LATE_MS });
-      if (isDue) begin(look, asked.by);
+      if (mayAsk) begin(look, asked.by);
       return {
         ...(answer?.run && { run: answer.run }),
         ...(answer && { listedAt: new Date(answer.at) }),
@@ -241,7 +246,9 @@ function answerTo(asked: Asked, { list, singles }: Look): Answer | undefined {
 function askedAt(asked: Asked, { list, singles }: Look): number {
   const listedAt = list && list.since <= asked.since.getTime() - SKEW_MS ? list.at : 0;
   if (asked.id === undefined) return listedAt;
-  return Math.max(singles.get(asked.id)?.at ?? 0, list?.runs.has(asked.id) ? list.at : 0);
+  // GitHub named it then: how it does is of interest a while later.
+  const namedAt = asked.since.getTime();
+  return Math.max(namedAt, singles.get(asked.id)?.at ?? 0, list?.runs.has(asked.id) ? list.at : 0);
 }
 
 function othersThan(asked: Asked, { list }: Look): number {
