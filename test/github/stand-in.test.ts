@@ -90,6 +90,21 @@ test('a workflow_dispatch says which run it started when it is asked to', async 
   github.assertConforms();
 });
 
+test('answers point to where they were asked for', async () => {
+  await using github = await aGitHub();
+  const at = async (baseUrl: string) => {
+    const { data } = await dispatchSmoke(octokitOf(github, 'secret', baseUrl), { return_run_details: true });
+    const { workflow_run_id: id, run_url, html_url } = data as unknown as Record<string, string>;
+    return { id, run_url, html_url };
+  };
+  const first = await at(github.url);
+  assert.equal(first.run_url, `${github.url}/repos/acme/shop/actions/runs/${first.id}`);
+  assert.equal(first.html_url, `https://github.com/acme/shop/actions/runs/${first.id}`);
+  const second = await at(github.enterpriseUrl);
+  assert.equal(second.run_url, `${github.enterpriseUrl}/repos/acme/shop/actions/runs/${second.id}`);
+  assert.equal(second.html_url, `${github.url}/acme/shop/actions/runs/${second.id}`);
+});
+
 test('the newest version of the API always says which run it started', async () => {
   await using github = await aGitHub();
   const octokit = octokitOf(github);
@@ -214,6 +229,7 @@ test('runs are filtered by event, status and the second they were created in', a
   assert.deepEqual(await titles(octokit, { status: 'failure' }), ['smoke old']);
   assert.deepEqual(await titles(octokit, { status: 'queued', event: 'repository_dispatch' }), ['smoke new']);
   assert.equal((await titles(octokit, { created: '>=2026-11-21T09:00:00Z' })).length, 3);
+  assert.deepEqual(await titles(octokit, { created: '<=2026-11-21T09:00:00Z' }), ['smoke old']);
   assert.deepEqual(await titles(octokit, { created: '<2026-11-21T09:01:00Z' }), ['smoke old']);
   github.assertConforms();
 });
@@ -295,7 +311,10 @@ test('a run is cancelled once; then there is nothing to cancel', async () => {
 });
 
 test('of a concurrency group one runs and one is pending, and a newer pending one cancels the older', async () => {
-  await using github = await aGitHub({}, { concurrency: () => ({ group: 'Shop' }) });
+  await using github = await aGitHub(
+    {},
+    { concurrency: ({ payload: { id } }) => ({ group: id === '2' ? 'SHOP' : 'shop' }) },
+  );
   const octokit = octokitOf(github);
   for (const id of ['1', '2', '3']) await dispatch(octokit, id);
   const states = () => github.runs().map(({ status, conclusion }) => conclusion ?? status);
