@@ -1,5 +1,5 @@
 import type { Dispatch, Link, Reason, Ref, Run } from '../../decide/model.ts';
-import { isCode, type PostsyncError } from '../../errors.ts';
+import { isCode, PostsyncError } from '../../errors.ts';
 import type { Dispatches, Held, Ready, Refusal } from '../../ports.ts';
 import type { Account, Accounts, Target } from './accounts.ts';
 import { dispatchState } from './dispatch-state.ts';
@@ -34,6 +34,11 @@ const MOST_RUNS = 10_000;
 /** How far GitHub's clock may be behind ours. */
 const SKEW_MS = 120_000;
 
+const MADE_UP = new PostsyncError(
+  'CREDENTIALS_MISSING',
+  'status.dispatch names a credential or an address that the test may not use',
+);
+
 /** Runs tests as workflows on GitHub. What it keeps in memory only saves calls. */
 export function createDispatches(options: DispatchesOptions): Dispatches {
   const { accounts, lists, clusterName, callbackOf } = options;
@@ -45,7 +50,7 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
   const queued = new Map<string, Date>();
 
   function find(run: Run, dispatch: Dispatch, now: Date): Found {
-    const account = accounts.known(dispatch, releaseOf(run));
+    const account = isSound(run, dispatch) ? accounts.known(dispatch, releaseOf(run)) : MADE_UP;
     if (!account) return { nextAt: later(now, FRESH_MS), others: 0 };
     if (account instanceof Error) return { nextAt: later(now, REFUSED_MS), others: 0, error: account };
     const id = dispatch.runId ?? named.get(run.uid);
@@ -63,6 +68,11 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
     const single = read.get(run.uid);
     const isNewer = single && (!found.run || single.updatedAt > found.run.updatedAt);
     return isNewer ? { ...found, run: single } : found;
+  }
+
+  /** No status may send a credential elsewhere, or name one that the test could not. */
+  function isSound({ test }: Run, { secret, apiUrl }: Dispatch): boolean {
+    return secret ? secret.namespace === test.namespace : apiUrl === options.apiUrl;
   }
 
   function forget({ uid }: Run): undefined {
@@ -103,7 +113,7 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
 
     async confirm(run, workflowRunId) {
       const { dispatch } = run;
-      if (!dispatch) return undefined;
+      if (!dispatch || !isSound(run, dispatch)) return undefined;
       const { github } = await accounts.open(dispatch);
       const workflow = await github.readRun(dispatch.repository, workflowRunId);
       const from = dispatch.claimedAt.getTime() - SKEW_MS;
