@@ -151,14 +151,23 @@ describe('whoever asks for a run', () => {
   });
 
   test('whose id it knows, and who is alone, has that one read and no list', async () => {
-    const { news, asked } = withRuns(aRun({ id: 9 }));
+    const { news, asked, pass } = withRuns(aRun({ id: 9 }));
+    pass(5_000);
     const { run, listedAt } = await news({ id: 9 });
-    assert.deepEqual([run?.id, listedAt, asked], [9, START, ['read 9']]);
+    assert.deepEqual([run?.id, listedAt?.getTime(), asked], [9, START.getTime() + 5_000, ['read 9']]);
+  });
+
+  test('whose id GitHub has just named, waits a while before it is asked for', async () => {
+    const { news, seconds, asked } = withRuns(aRun({ id: 9 }));
+    assert.equal(seconds(await news({ id: 9 })), 5);
+    await news({ title: 'someone-else' });
+    assert.deepEqual(asked, ['list acme/shop']);
   });
 
   test('has a known one read by itself when the list does not hold it', async () => {
-    const { news, find, asked, account } = withRuns(aRun({ id: 9 }));
+    const { news, find, asked, account, pass } = withRuns(aRun({ id: 9 }));
     account.listRuns = () => Promise.resolve([]);
+    pass(5_000);
     find({ title: 'someone-else' });
     await settle();
     assert.equal((await news({ id: 9 })).run?.id, 9);
@@ -179,9 +188,10 @@ describe('whoever asks for a run', () => {
   });
 
   test('learns that a known one is gone', async () => {
-    const { news } = aWorld();
+    const { news, pass } = aWorld();
+    pass(5_000);
     const { run, listedAt } = await news({ id: 9 });
-    assert.deepEqual([run, listedAt], [undefined, START]);
+    assert.deepEqual([run, listedAt?.getTime()], [undefined, START.getTime() + 5_000]);
   });
 });
 
