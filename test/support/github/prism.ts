@@ -1,12 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const COMMAND = createRequire(import.meta.url).resolve('@stoplight/prism-cli');
+const COMMAND = fileURLToPath(import.meta.resolve('@stoplight/prism-cli'));
 const DESCRIPTION = fileURLToPath(new URL('../../fixtures/github/description.json', import.meta.url));
 
 export interface Prism {
