@@ -7,6 +7,7 @@ import { runName } from './decide/identity.ts';
 import { LINES } from './decide/keys.ts';
 import { keyOf, type Ref, type Release, type Revision, type Run, type Test } from './decide/model.ts';
 import { durationText } from './decide/result.ts';
+import { isStarted } from './decide/standing.ts';
 import { isCode, PostsyncError } from './errors.ts';
 import type { Kubernetes } from './kubernetes.ts';
 import { NamespaceName, ObjectName } from './receive/flux-event.ts';
@@ -259,8 +260,8 @@ async function ended(kubernetes: Kubernetes, ref: Ref, over: AbortSignal): Promi
   }
 }
 
-function standing({ job }: Run): string {
-  return job ? 'it is running' : 'it has not begun';
+function standing(run: Run): string {
+  return isStarted(run) ? 'it is running' : 'it has not begun';
 }
 
 function told(run: Run): string {
