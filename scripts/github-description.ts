@@ -15,14 +15,12 @@ const FILE = 'package/generated/api.github.com.json';
 const OPERATIONS = [
   'POST /repos/{owner}/{repo}/dispatches',
   'POST /repos/{owner}/{repo}/actions/workflows/{workflow_id}/dispatches',
-  'GET /repos/{owner}/{repo}/actions/workflows/{workflow_id}/runs',
   'GET /repos/{owner}/{repo}/actions/runs',
   'GET /repos/{owner}/{repo}/actions/runs/{run_id}',
   'POST /repos/{owner}/{repo}/actions/runs/{run_id}/cancel',
   'POST /repos/{owner}/{repo}/statuses/{sha}',
   'GET /repos/{owner}/{repo}/commits/{ref}/statuses',
   'POST /app/installations/{installation_id}/access_tokens',
-  'GET /rate_limit',
 ];
 
 const run = promisify(execFile);

@@ -12,7 +12,6 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   'repos/create-dispatch-event': repositoryDispatch,
   'actions/create-workflow-dispatch': workflowDispatch,
   'actions/list-workflow-runs-for-repo': listRuns,
-  'actions/list-workflow-runs': listRuns,
   'actions/get-workflow-run': getRun,
   'actions/cancel-workflow-run': cancelRun,
   'repos/create-commit-status': createStatus,

@@ -6,16 +6,12 @@ import { type Call, fullName, repositoryFor, type State } from './state.ts';
 const FILTERED_AT_MOST = 1000;
 const FILTERS = ['actor', 'branch', 'check_suite_id', 'created', 'event', 'head_sha', 'status'];
 
-/** `GET /repos/{owner}/{repo}/actions/runs`, and those of one workflow. */
+/** `GET /repos/{owner}/{repo}/actions/runs` */
 export function listRuns(call: Call, state: State): Answer {
   const repository = repositoryFor(call, state, 'actions', 'read');
-  const { workflow_id: workflow } = call.path;
   const { query } = call;
   const isFiltered = FILTERS.some((name) => query.has(name));
-  const matching = state.runs
-    .list(fullName(repository))
-    .filter((run) => workflow === undefined || isOf(run, workflow))
-    .filter((run) => matches(run, query));
+  const matching = state.runs.list(fullName(repository)).filter((run) => matches(run, query));
   const found = isFiltered ? matching.slice(0, FILTERED_AT_MOST) : matching;
   const { items, headers } = page(found, call);
   for (const { id } of items) state.runs.look(id);
@@ -48,9 +44,6 @@ function runFor(call: Call, repository: Repository, { runs }: State): Run {
   if (run?.repository === fullName(repository)) return run;
   throw new Refusal(404, 'Not Found');
 }
-
-const isOf = ({ workflow: { id, path } }: Run, wanted: string) =>
-  String(id) === wanted || path.split('/').at(-1) === wanted;
 
 function matches(run: Run, query: URLSearchParams): boolean {
   const event = query.get('event');
