@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Dispatch, RunState } from '../../src/decide/model.ts';
+import type { RunState } from '../../src/decide/model.ts';
 import { plan } from '../../src/decide/plan.ts';
 import {
+  aDispatch,
   after,
   aRelease,
   aRun,
@@ -16,14 +17,7 @@ import {
   type Scene,
 } from '../support/model.ts';
 
-const CLAIM: Dispatch = {
-  repository: 'acme/e2e',
-  trigger: 'repository_dispatch',
-  apiUrl: 'https://api.github.com',
-  claimedAt: NOON,
-  limits: LIMITS,
-  settled: false,
-};
+const CLAIM = aDispatch();
 const LINK = { runId: 7, url: 'https://github.com/acme/e2e/actions/runs/7' };
 const claimed = aRun({ dispatch: CLAIM });
 const found = aRun({ dispatch: { ...CLAIM, runId: 7 } });

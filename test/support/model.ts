@@ -1,6 +1,15 @@
 import type { Observed } from '../../src/decide/actions.ts';
 import { runName } from '../../src/decide/identity.ts';
-import type { Outcome, Policy, Release, Revision, Run, RunState, Test } from '../../src/decide/model.ts';
+import type {
+  Dispatch,
+  Outcome,
+  Policy,
+  Release,
+  Revision,
+  Run,
+  RunState,
+  Test,
+} from '../../src/decide/model.ts';
 import { plan } from '../../src/decide/plan.ts';
 import { select } from '../../src/decide/select.ts';
 import { isOf } from '../../src/decide/standing.ts';
@@ -153,6 +162,19 @@ export function anOutcome(differs: Partial<Outcome> = {}): Outcome {
 }
 
 export const LIMITS = { timeoutMs: 600_000, startTimeoutMs: 300_000 };
+
+/** Sent to GitHub at noon. */
+export function aDispatch(differs: Partial<Dispatch> = {}): Dispatch {
+  return {
+    repository: 'acme/e2e',
+    trigger: 'repository_dispatch',
+    apiUrl: 'https://api.github.com',
+    claimedAt: NOON,
+    limits: LIMITS,
+    settled: false,
+    ...differs,
+  };
+}
 
 export const A_JOB = { namespace: 'apps', name: 'the-job', uid: 'job-uid' };
 

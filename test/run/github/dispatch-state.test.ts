@@ -3,16 +3,9 @@ import { describe, test } from 'node:test';
 import type { Dispatch } from '../../../src/decide/model.ts';
 import { dispatchState } from '../../../src/run/github/dispatch-state.ts';
 import type { WorkflowRun } from '../../../src/run/github/github.ts';
-import { after, aRun, LIMITS, NOON } from '../../support/model.ts';
+import { aDispatch, after, aRun } from '../../support/model.ts';
 
-const DISPATCH: Dispatch = {
-  repository: 'acme/e2e',
-  trigger: 'repository_dispatch',
-  apiUrl: 'https://api.github.com',
-  claimedAt: NOON,
-  limits: LIMITS,
-  settled: false,
-};
+const DISPATCH = aDispatch();
 const run = aRun({ dispatch: DISPATCH });
 
 function workflow(differs: Partial<WorkflowRun>): WorkflowRun {

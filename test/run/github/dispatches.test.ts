@@ -1,17 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Dispatch } from '../../../src/decide/model.ts';
 import { createDispatches } from '../../../src/run/github/dispatches.ts';
-import { after, anOutcome, aRun, LIMITS, NOON } from '../../support/model.ts';
+import { aDispatch, after, anOutcome, aRun, NOON } from '../../support/model.ts';
 
-const DISPATCH: Dispatch = {
-  repository: 'acme/e2e',
-  trigger: 'repository_dispatch',
-  apiUrl: 'https://api.github.com',
-  claimedAt: NOON,
-  limits: LIMITS,
-  settled: false,
-};
+const DISPATCH = aDispatch();
 
 /** Nobody may be asked for a credential. */
 const closed = () => {
