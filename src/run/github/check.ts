@@ -3,6 +3,7 @@ import type { Refused } from '../../ports.ts';
 import type { SyncTest } from '../../synctest.ts';
 import { sample } from '../sample.ts';
 import type { Accounts } from './accounts.ts';
+import { withAdvice } from './advice.ts';
 import { payloadOf, tooMuch } from './payload.ts';
 import { type TargetOptions, targetOf } from './target.ts';
 
@@ -31,7 +32,7 @@ export async function checkTest(options: CheckOptions, syncTest: SyncTest): Prom
   } catch (error) {
     if (isCode(error, 'GITHUB_UNAUTHORIZED')) accounts.forget(target);
     if (isCode(error, 'CREDENTIALS_MISSING', 'GITHUB_UNAUTHORIZED', 'GITHUB_FORBIDDEN', 'GITHUB_REJECTED')) {
-      return { words: error.message, isFinal: false };
+      return { words: withAdvice(error, { ...target, trigger: body.github.trigger }), isFinal: false };
     }
     // Whether GitHub answers just now says nothing of the test.
     if (isCode(error, 'GITHUB_LIMITED', 'GITHUB_UNREACHABLE', 'GITHUB_UNANSWERED')) return undefined;

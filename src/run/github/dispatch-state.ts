@@ -63,19 +63,20 @@ function outcomeOf({ conclusion = 'unknown', url, updatedAt: finishedAt }: Workf
   return { verdict, reason, message: `the workflow run concluded ${conclusion}${why}: ${url}`, finishedAt };
 }
 
+/** What to do about it comes first: the release's annotation holds the begin of it. */
 function whyNotFound(run: Run, dispatch: Dispatch, { error, others }: Found): string {
   const { repository, trigger, unanswered } = dispatch;
   if (error) return `GitHub cannot be asked for the workflow run: ${error.message}`;
-  const lost =
-    unanswered === undefined ? '' : `; GitHub did not confirm it (${unanswered}), and it is not sent twice`;
-  const missing = `no workflow run in ${repository} has ${run.ref.name} in its title`;
-  const value =
-    trigger === 'repository_dispatch'
-      ? 'github.event.client_payload.postsync.run'
-      : 'fromJSON(inputs.postsync).run';
-  const hint =
-    others > 0
-      ? `${others} came without it: the workflow needs \`run-name: \${{ ${value} }}\``
-      : 'is there a workflow for it on the default branch?';
-  return `${missing}${lost}; ${hint}`;
+  const title = `has ${run.ref.name} in its title`;
+  if (unanswered !== undefined) {
+    return `GitHub did not confirm it (${unanswered}), and it is not sent twice: ask for another run unless one ran; none in ${repository} ${title}`;
+  }
+  if (others > 0) {
+    const value =
+      trigger === 'repository_dispatch'
+        ? 'github.event.client_payload.postsync.run'
+        : 'fromJSON(inputs.postsync).run';
+    return `the workflow needs \`run-name: \${{ ${value} }}\`: ${others} came in ${repository}, and none ${title}`;
+  }
+  return `is there a workflow for it on the default branch of ${repository}? no run of a ${trigger} ${title}`;
 }

@@ -2,6 +2,7 @@ import type { Dispatch, Link, Reason, Ref, Run } from '../../decide/model.ts';
 import { isCode, PostsyncError } from '../../errors.ts';
 import type { Dispatches, Held, Ready, Refusal } from '../../ports.ts';
 import type { Account, Accounts, Target } from './accounts.ts';
+import { withAdvice } from './advice.ts';
 import { dispatchState } from './dispatch-state.ts';
 import type { GitHub, RunsQuery, WorkflowRun } from './github.ts';
 import { keep } from './keep.ts';
@@ -149,7 +150,7 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
     { github, key }: Account,
     about: {
       readonly run: Run;
-      readonly target: Pick<Dispatch, 'repository'>;
+      readonly target: Target & Pick<Dispatch, 'repository'>;
       readonly trigger: Payload['trigger'];
       readonly now: Date;
     },
@@ -166,10 +167,11 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
       by: releaseOf(run),
     });
     if (isCode(error, 'GITHUB_REJECTED', 'GITHUB_UNAUTHORIZED')) {
-      const refusal = await stillRefused(github, target.repository, { event: trigger, since: now });
+      const refusal = await stillRefused(github, { ...target, trigger }, { event: trigger, since: now });
+      if (refusal?.reason === 'CredentialsMissing') accounts.forget(target);
       if (refusal) return refusal;
     } else if (!listedAt || now.getTime() - listedAt.getTime() > FRESH_MS) {
-      return held(nextAt, error);
+      return held(nextAt, error, { ...target, trigger });
     }
     const turn = github.limits.turnOf(run.uid);
     if (turn > now || !github.limits.take(run.uid)) return { kind: 'held', until: turn };
@@ -188,13 +190,13 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
     } catch (error) {
       if (isCode(error, 'GITHUB_REJECTED', 'GITHUB_UNAUTHORIZED')) {
         if (error.code === 'GITHUB_UNAUTHORIZED') accounts.forget(dispatch);
-        return whyRefused(error);
+        return whyRefused(error, dispatch);
       }
-      const until = later(new Date(), REFUSED_MS);
+      const until = later(dispatch.claimedAt, REFUSED_MS);
       if (isCode(error, 'GITHUB_LIMITED')) {
         return { kind: 'held', until: account.github.limits.blockedUntil ?? until };
       }
-      if (isCode(error, 'GITHUB_FORBIDDEN', 'GITHUB_UNREACHABLE')) return held(until, error);
+      if (isCode(error, 'GITHUB_FORBIDDEN', 'GITHUB_UNREACHABLE')) return held(until, error, dispatch);
       return { kind: 'unanswered', message: error instanceof Error ? error.message : String(error) };
     }
   }
@@ -214,19 +216,20 @@ async function opened(accounts: Accounts, target: Target, now: Date): Promise<Ac
     return await accounts.open(target);
   } catch (error) {
     if (!isCode(error, 'CREDENTIALS_MISSING')) throw error;
-    return held(later(now, CREDENTIALS_MS), error);
+    const { message } = error;
+    const why = { reason: 'CredentialsMissing', message } as const;
+    return { kind: 'held', until: later(now, CREDENTIALS_MS), why };
   }
 }
 
-function held(until: Date, error: PostsyncError | undefined): Held {
+function held(
+  until: Date,
+  error: PostsyncError | undefined,
+  about: Pick<Dispatch, 'trigger' | 'secret'>,
+): Held {
   if (!error || error.code === 'GITHUB_LIMITED') return { kind: 'held', until };
-  const { message } = error;
-  const isRight = error.code === 'CREDENTIALS_MISSING' || error.code === 'GITHUB_FORBIDDEN';
-  return {
-    kind: 'held',
-    until,
-    why: { reason: isRight ? 'CredentialsMissing' : 'GitHubUnavailable', message },
-  };
+  const reason = error.code === 'GITHUB_FORBIDDEN' ? 'CredentialsMissing' : 'GitHubUnavailable';
+  return { kind: 'held', until, why: { reason, message: withAdvice(error, about) } };
 }
 
 function refused(reason: Reason, message: string): Refusal {
@@ -236,20 +239,21 @@ function refused(reason: Reason, message: string): Refusal {
 /** What was answered before may have been mended, and this ends the run. */
 async function stillRefused(
   github: GitHub,
-  repository: string,
+  about: Pick<Dispatch, 'repository' | 'trigger' | 'secret'>,
   query: RunsQuery,
 ): Promise<Refusal | undefined> {
   try {
-    await github.listRuns(repository, query);
+    await github.listRuns(about.repository, query);
     return undefined;
   } catch (error) {
-    if (isCode(error, 'GITHUB_REJECTED', 'GITHUB_UNAUTHORIZED')) return whyRefused(error);
+    if (isCode(error, 'GITHUB_REJECTED', 'GITHUB_UNAUTHORIZED')) return whyRefused(error, about);
     throw error;
   }
 }
 
-function whyRefused({ code, message }: PostsyncError): Refusal {
-  return refused(code === 'GITHUB_UNAUTHORIZED' ? 'CredentialsMissing' : 'DispatchRefused', message);
+function whyRefused(error: PostsyncError, about: Pick<Dispatch, 'trigger' | 'secret'>): Refusal {
+  const reason = error.code === 'GITHUB_UNAUTHORIZED' ? 'CredentialsMissing' : 'DispatchRefused';
+  return refused(reason, withAdvice(error, about));
 }
 
 function releaseOf({ ref, release }: Run): Ref {

@@ -80,13 +80,16 @@ function message(differs: object, dispatch: Partial<Dispatch> = {}): string {
 
 describe('a workflow run that is not there', () => {
   test('may not have a workflow', () => {
-    assert.match(message({}), /no workflow run in acme\/e2e has .* in its title; is there a workflow/);
+    assert.match(
+      message({}),
+      /is there a workflow for it on the default branch of acme\/e2e\? no run .* has .* in its title/,
+    );
   });
 
   test('may lack its run-name, which other runs show', () => {
     assert.match(
       message({ others: 2 }),
-      /2 came without it: .*run-name: \$\{\{ github\.event\.client_payload/,
+      /needs `run-name: \$\{\{ github\.event\.client_payload\.postsync\.run \}\}`: 2 came/,
     );
     assert.match(
       message({ others: 1 }, { trigger: 'workflow_dispatch' }),
@@ -97,7 +100,7 @@ describe('a workflow run that is not there', () => {
   test('may never have been asked for, which is said with what GitHub answered', () => {
     assert.match(
       message({}, { unanswered: '502 Bad Gateway' }),
-      /502 Bad Gateway\), and it is not sent twice/,
+      /did not confirm it \(502 Bad Gateway\), and it is not sent twice/,
     );
   });
 });
