@@ -138,7 +138,7 @@ test(`no run is sent twice, and each gets its verdict, whatever goes wrong (${CO
   const seed = Number(SCHEDULES_SEED ?? Date.now() % 2 ** 31);
   t.diagnostic(`SCHEDULES_SEED=${seed}`);
   await fc.assert(
-    fc.asyncProperty(schedule, (schedule) => play(schedule, seen)),
+    fc.asyncProperty(schedule, async (schedule) => void (await play(schedule, seen))),
     { seed, numRuns: COUNT, endOnFailure: false, ...(SCHEDULES_PATH && { path: SCHEDULES_PATH }) },
   );
   t.diagnostic(JSON.stringify(seen));
