@@ -82,7 +82,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ type: fc.constant('sleep' as const), seconds }) },
   { weight: 4, arbitrary: fc.constantFrom<Happening>({ type: 'look' }, { type: 'both look' }) },
   { weight: 2, arbitrary: fc.constant<Happening>({ type: 'upgrade' }) },
-  { weight: 7, arbitrary: fc.record({ type: fc.constant('fault' as const), about, at, fault }) },
+  { weight: 9, arbitrary: fc.record({ type: fc.constant('fault' as const), about, at, fault }) },
   { weight: 1, arbitrary: fc.constant<Happening>({ type: 'outage', seconds: 60 }) },
   {
     weight: 1,

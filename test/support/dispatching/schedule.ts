@@ -21,6 +21,8 @@ export type Happening =
   /** Time passes, and postsync looks when it wants to. */
   | { readonly type: 'pass' | 'sleep'; readonly seconds: number }
   | { readonly type: 'look' | 'both look' | 'upgrade' }
+  /** Real time passes until GitHub has taken a dispatch. */
+  | { readonly type: 'arrives' }
   /** The request to GitHub of this number that it is about goes wrong. */
   | { readonly type: 'fault'; readonly about: About; readonly at: number; readonly fault: Fault }
   /** GitHub answers 503 to everything for so long. */
@@ -195,6 +197,7 @@ function aPlayer(world: DispatchingWorld, seen: Seen) {
       await world.settle();
     },
     upgrade: () => world.upgrade(),
+    arrives: () => github.until(() => world.taken().length > 0),
     fault: ({ about, at, fault }) => faults.push({ about, at, fault }),
     outage: ({ seconds }) => (outageUntil = world.now() + seconds * 1000),
     limit: (it) => github.limit({ kind: 'secondary', ...it }),
