@@ -1,9 +1,18 @@
+import { rmSync } from 'node:fs';
 import { build } from 'esbuild';
 
-/** Bundles the service into one file, so that the image needs no node_modules. */
+// The names of chunks change with what is in them.
+rmSync('dist', { recursive: true, force: true });
+
+/**
+ * Bundles the service, so that the image needs no node_modules. What is imported when it is needed stands in files of
+ * its own: the text of a module stays in memory, though only a part of it is run.
+ */
 await build({
-  entryPoints: ['src/main.ts'],
-  outfile: 'dist/postsync.mjs',
+  entryPoints: [{ in: 'src/main.ts', out: 'postsync' }],
+  outdir: 'dist',
+  outExtension: { '.js': '.mjs' },
+  splitting: true,
   bundle: true,
   platform: 'node',
   target: 'node24',
