@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { basename } from 'node:path';
+import { describe, test } from 'node:test';
+import { type Dispatched, dispatched, shown } from '../support/dispatched.ts';
 import { octokitOf, SHOP } from '../support/github/acme.ts';
-import { evaluate, filledIn } from '../support/github/expressions.ts';
-import { openGitHub } from '../support/github/github.ts';
+import { evaluate, fillIn, parse } from '../support/github/expressions.ts';
+import { type GitHub, openGitHub } from '../support/github/github.ts';
 import { workflowFrom } from '../support/github/workflow-file.ts';
+import { textOf, workflows } from '../support/workflows.ts';
 
 const E2E = `
 name: e2e
@@ -29,22 +32,35 @@ async function withE2e() {
   return github;
 }
 
+async function send(github: GitHub, { trigger, to, event }: Dispatched): Promise<void> {
+  const { actions, repos } = octokitOf(github);
+  const { client_payload = {}, ref = '', inputs = {} } = event as Record<string, never>;
+  await (trigger === 'repository_dispatch'
+    ? repos.createDispatchEvent({ ...SHOP, event_type: to, client_payload })
+    : actions.createWorkflowDispatch({ ...SHOP, workflow_id: to, ref, inputs }));
+}
+
 test('expressions are evaluated as GitHub does', () => {
   const context = { github: { event: { a: { b: 'c', 'd-e': 1 } } }, inputs: { json: '{"run":"r-1"}' } };
   const cases: [string, unknown][] = [
     ['github.event.a.b', 'c'],
-    ["github.event['a'].d-e", 1],
+    ['github.event.a.d-e', 1],
     ['github.event.gone.run', null],
     ['(github.event.gone || fromJSON(inputs.json)).run', 'r-1'],
-    ["github.event.a.b == 'C' && 'yes' || 'no'", 'yes'],
-    ["!github.event.a && 'yes' || 'it''s'", "it's"],
-    ["format('{1}-{0}', 1, github.event.a.b)", 'c-1'],
-    ["startsWith(github.event.a.b, 'x') != true", true],
+    ["github.event.a && 'it''s' || 'no'", "it's"],
+    ["github.event.gone && 'yes' || 'no'", 'no'],
+    ["'one' || github.event.gone && 'three'", 'one'],
+    ['always() && true', true],
   ];
-  for (const [expression, value] of cases) assert.deepEqual(evaluate(expression, context), value, expression);
-  assert.equal(filledIn('x ${{ github.event.a.b }}${{ github.gone }} y', context), 'x c y');
-  for (const wrong of ['github.', '(github', "'open", 'hashFiles(1)', 'a b', 'fromJSON(inputs.gone)']) {
-    assert.throws(() => evaluate(wrong, context), wrong);
+  for (const [text, value] of cases) assert.deepEqual(evaluate(parse(text), context), value, text);
+  assert.equal(fillIn('x ${{ github.event.a.b }}${{ github.gone }} y', context), 'x c y');
+});
+
+test('what cannot be understood or evaluated is an error', () => {
+  for (const text of ['', 'github.', 'a ||', '(a', "'a", 'a b', 'a + b', 'a.b[0]', '!a', "a.'b'"])
+    assert.throws(() => parse(text), text);
+  for (const text of ['nothing.here', "hashFiles('x')", 'fromJSON(inputs.gone)', 'inputs']) {
+    assert.throws(() => fillIn(`\${{ ${text} }}`, { inputs: {} }), text);
   }
 });
 
@@ -88,4 +104,39 @@ test('a workflow may react to events without saying more of them', () => {
   assert.equal(both.workflowDispatch, undefined);
   const one = workflowFrom('a.yaml', 'on: {repository_dispatch: {types: postsync}}');
   assert.deepEqual(one.repositoryDispatch, { types: ['postsync'] });
+});
+
+describe('the example workflows, by what postsync sends', () => {
+  const files = [...workflows().keys()];
+  const read = files.map((file) => workflowFrom(`.github/workflows/${file}`, textOf(file)));
+  const dispatches = shown().map((object) => dispatched(object));
+
+  test('are each started by each of their triggers', () => {
+    const triggers = read.flatMap(({ path, repositoryDispatch, workflowDispatch }) => [
+      ...(repositoryDispatch?.types ?? []),
+      ...(workflowDispatch ? [basename(path)] : []),
+    ]);
+    assert.deepEqual(dispatches.map(({ to }) => to).toSorted(), triggers.toSorted());
+  });
+
+  for (const given of dispatches) {
+    test(`${given.to}: one run, found by its name, and no second beside it`, async () => {
+      await using github = await openGitHub();
+      github.addRepository('acme/shop', { workflows: read });
+      github.addToken('secret');
+      await send(github, given);
+      await send(github, given);
+      const started = github.runs();
+      assert.deepEqual(
+        started.map(({ status, start }) => [status, start.event]),
+        [
+          ['queued', given.trigger],
+          ['pending', given.trigger],
+        ],
+      );
+      for (const { displayTitle } of started) {
+        assert.ok(displayTitle.includes(given.run.ref.name), displayTitle);
+      }
+    });
+  }
 });

@@ -3,8 +3,8 @@ import { parse } from 'yaml';
 import type { Release, Run } from '../../src/decide/model.ts';
 import { type Callback, payloadOf } from '../../src/run/github/payload.ts';
 import { readSyncTest } from '../../src/synctest.ts';
+import type { Contexts } from './github/expressions.ts';
 import { aRelease, aRun, NOON } from './model.ts';
-import type { Contexts } from './workflow-expressions.ts';
 
 const README = new URL('../../workflows/README.md', import.meta.url);
 

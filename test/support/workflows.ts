@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseDocument } from 'yaml';
-import { type Contexts, evaluate, fillIn, parse } from './workflow-expressions.ts';
+import { type Contexts, evaluate, fillIn, parse } from './github/expressions.ts';
 
 const FOLDER = fileURLToPath(new URL('../../workflows/', import.meta.url));
 

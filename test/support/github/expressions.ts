@@ -1,155 +1,167 @@
-/*
- * Expressions of GitHub Actions, `${{ … }}`, as far as `run-name` and `concurrency` need them:
- * https://docs.github.com/actions/reference/workflows-and-actions/expressions
+/**
+ * The part of GitHub's expressions that the example workflows use: contexts, properties, texts, `||`, `&&`, groups, and the functions
+ * `always` and `fromJSON`. Anything else is an error.
+ *
+ * @see https://docs.github.com/actions/reference/workflows-and-actions/expressions
  */
+export type Expression =
+  | { readonly kind: 'literal'; readonly value: unknown }
+  | { readonly kind: 'context'; readonly name: string }
+  | { readonly kind: 'property'; readonly of: Expression; readonly key: string }
+  | { readonly kind: 'call'; readonly name: string; readonly given: readonly Expression[] }
+  | { readonly kind: '||' | '&&'; readonly left: Expression; readonly right: Expression };
 
-type Context = Readonly<Record<string, unknown>>;
-type Evaluate = (context: Context) => unknown;
+export type Contexts = Readonly<Record<string, unknown>>;
 
-/** A text with its `${{ … }}` filled in. */
-export function filledIn(text: string, context: Context): string {
-  return text.replaceAll(/\$\{\{(.*?)\}\}/gs, (_, expression: string) =>
-    shown(evaluate(expression, context)),
+const TOKEN = /\s*(?:(?<text>'(?:[^']|'')*')|(?<name>[A-Za-z_][\w-]*)|(?<sign>\|\||&&|[().,]))\s*/y;
+const FUNCTIONS: Readonly<Record<string, (...given: readonly unknown[]) => unknown>> = {
+  always: () => true,
+  fromJSON: (value) => JSON.parse(textOf(value)) as unknown,
+};
+const WORDS: ReadonlyMap<string, unknown> = new Map<string, unknown>([
+  ['true', true],
+  ['false', false],
+  ['null', null],
+]);
+
+/** @throws where it is not understood */
+export function parse(text: string): Expression {
+  const tokens = tokensOf(text);
+  const peek = () => tokens[0] ?? '';
+  const next = () => tokens.shift() ?? '';
+  const expect = (sign: string) => {
+    if (next() !== sign) throw new Error(`no ${sign} where it should be: ${text}`);
+  };
+  const chain = (kind: '||' | '&&', operand: () => Expression) => () => {
+    let left = operand();
+    while (peek() === kind) {
+      next();
+      left = { kind, left, right: operand() };
+    }
+    return left;
+  };
+  const either: () => Expression = chain(
+    '||',
+    chain('&&', () => properties(primary())),
   );
+
+  function properties(of: Expression): Expression {
+    if (peek() !== '.') return of;
+    next();
+    return properties({ kind: 'property', of, key: name(next()) });
+  }
+
+  function name(token: string): string {
+    if (!/^\w/.test(token)) throw new Error(`no name where it should be: ${text}`);
+    return token;
+  }
+
+  function primary(): Expression {
+    const token = next();
+    if (token === '(') {
+      const group = either();
+      expect(')');
+      return group;
+    }
+    if (token.startsWith("'")) return { kind: 'literal', value: token.slice(1, -1).replaceAll("''", "'") };
+    if (WORDS.has(token)) return { kind: 'literal', value: WORDS.get(token) };
+    const called = name(token);
+    return peek() === '('
+      ? { kind: 'call', name: called, given: given() }
+      : { kind: 'context', name: called };
+  }
+
+  function given(): Expression[] {
+    const found: Expression[] = [];
+    expect('(');
+    while (peek() !== ')') {
+      found.push(either());
+      if (peek() !== ')') expect(',');
+    }
+    next();
+    return found;
+  }
+
+  const expression = either();
+  if (tokens.length > 0) throw new Error(`more than one expression: ${text}`);
+  return expression;
 }
 
-export function evaluate(expression: string, context: Context): unknown {
-  const tokens = tokensOf(expression);
-  const parsed = orFrom(tokens);
-  const [rest] = tokens;
-  if (rest !== undefined) throw new Error(`unexpected ${rest} in: ${expression.trim()}`);
-  return parsed(context);
-}
-
-const TOKEN = /\s*('(?:[^']|'')*'|\|\||&&|==|!=|[!()[\].,]|-?\d+(?:\.\d+)?|[A-Za-z_][\w-]*)/y;
-
-function tokensOf(expression: string): string[] {
-  const text = expression.trim();
+function tokensOf(text: string): string[] {
   const tokens: string[] = [];
-  TOKEN.lastIndex = 0;
-  while (TOKEN.lastIndex < text.length) {
-    const from = TOKEN.lastIndex;
-    const [, token] = TOKEN.exec(text) ?? [];
-    if (token === undefined) throw new Error(`cannot read ${text.slice(from)}`);
+  for (let at = 0; at < text.length; at = TOKEN.lastIndex) {
+    TOKEN.lastIndex = at;
+    const { text: quoted, name, sign } = TOKEN.exec(text)?.groups ?? {};
+    const token = quoted ?? name ?? sign;
+    if (token === undefined) throw new Error(`not understood from ${text.slice(at)}`);
     tokens.push(token);
   }
   return tokens;
 }
 
-/** Both sides of `||` and `&&` are values, and the right one is looked at only if it must be. */
-function orFrom(tokens: string[]): Evaluate {
-  const left = andFrom(tokens);
-  if (tokens[0] !== '||') return left;
-  tokens.shift();
-  const right = orFrom(tokens);
-  return (context) => left(context) || right(context);
-}
-
-function andFrom(tokens: string[]): Evaluate {
-  const left = equalityFrom(tokens);
-  if (tokens[0] !== '&&') return left;
-  tokens.shift();
-  const right = andFrom(tokens);
-  return (context) => left(context) && right(context);
-}
-
-function equalityFrom(tokens: string[]): Evaluate {
-  const left = notFrom(tokens);
-  const [operator] = tokens;
-  if (operator !== '==' && operator !== '!=') return left;
-  tokens.shift();
-  const right = notFrom(tokens);
-  return (context) => isSame(left(context), right(context)) === (operator === '==');
-}
-
-function notFrom(tokens: string[]): Evaluate {
-  if (tokens[0] !== '!') return memberFrom(tokens);
-  tokens.shift();
-  const value = notFrom(tokens);
-  return (context) => !value(context);
-}
-
-function memberFrom(tokens: string[]): Evaluate {
-  let value = primaryFrom(tokens);
-  while (tokens[0] === '.' || tokens[0] === '[') {
-    const of = value;
-    if (tokens.shift() === '.') {
-      const name = nameFrom(tokens);
-      value = (context) => memberOf(of(context), name);
-    } else {
-      const key = orFrom(tokens);
-      expect(tokens, ']');
-      value = (context) => memberOf(of(context), String(key(context)));
+/** What GitHub would make of it. A property that is not there is null, as is one of null. */
+export function evaluate(expression: Expression, contexts: Contexts): unknown {
+  const of = (part: Expression) => evaluate(part, contexts);
+  switch (expression.kind) {
+    case 'literal':
+      return expression.value;
+    case 'context':
+      if (!(expression.name in contexts)) throw new Error(`no context ${expression.name} here`);
+      return contexts[expression.name];
+    case 'property':
+      return propertyOf(of(expression.of), expression.key);
+    case 'call': {
+      const call = FUNCTIONS[expression.name];
+      if (!call) throw new Error(`no function ${expression.name}`);
+      return call(...expression.given.map(of));
     }
+    case '||':
+      return of(expression.left) || of(expression.right);
+    default:
+      return of(expression.left) && of(expression.right);
   }
-  return value;
 }
 
-function nameFrom(tokens: string[]): string {
-  const name = tokens.shift();
-  if (name !== undefined && /^[A-Za-z_]/.test(name)) return name;
-  throw new Error(`expected a name, found ${name ?? 'the end'}`);
+function propertyOf(value: unknown, key: string): unknown {
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return null;
+  return (value as Record<string, unknown>)[key] ?? null;
 }
 
-const LITERALS: Readonly<Record<string, unknown>> = { true: true, false: false, null: null };
+const INSERTED = /\$\{\{(.*?)\}\}/gs;
 
-function primaryFrom(tokens: string[]): Evaluate {
-  const token = tokens.shift();
-  if (token === undefined) throw new Error('an expression ends early');
-  if (token === '(') {
-    const inner = orFrom(tokens);
-    expect(tokens, ')');
-    return inner;
-  }
-  if (token.startsWith("'")) return () => token.slice(1, -1).replaceAll("''", "'");
-  if (/^-?\d/.test(token)) return () => Number(token);
-  if (Object.hasOwn(LITERALS, token)) return () => LITERALS[token];
-  if (tokens[0] === '(') return callFrom(token, tokens);
-  return (context) => memberOf(context, token);
+/** The expressions that are inserted in a text. */
+export function expressionsIn(text: string): Expression[] {
+  return [...text.matchAll(INSERTED)].map(([, inside = '']) => parse(inside));
 }
 
-const FUNCTIONS: Readonly<Record<string, (...values: readonly unknown[]) => unknown>> = {
-  fromjson: (text) => JSON.parse(shown(text)) as unknown,
-  tojson: (value) => JSON.stringify(value, undefined, 2),
-  format: (text, ...values) =>
-    String(text).replaceAll(/\{(\d+)\}/g, (_, at: string) => shown(values[Number(at)])),
-  contains: (whole, part) => shown(whole).toLowerCase().includes(shown(part).toLowerCase()),
-  startswith: (whole, part) => shown(whole).toLowerCase().startsWith(shown(part).toLowerCase()),
-};
-
-function callFrom(name: string, tokens: string[]): Evaluate {
-  const called = FUNCTIONS[name.toLowerCase()];
-  if (!called) throw new Error(`the stand-in does not know ${name}()`);
-  const given: Evaluate[] = [];
-  tokens.shift();
-  while (tokens[0] !== ')') {
-    given.push(orFrom(tokens));
-    if (tokens[0] === ',') tokens.shift();
-    else break;
-  }
-  expect(tokens, ')');
-  return (context) => called(...given.map((value) => value(context)));
+/** A text as GitHub fills it in. */
+export function fillIn(text: string, contexts: Contexts): string {
+  return text.replaceAll(INSERTED, (_, inside: string) => {
+    return textOf(evaluate(parse(inside), contexts));
+  });
 }
 
-function expect(tokens: string[], wanted: string): void {
-  const token = tokens.shift();
-  if (token !== wanted) throw new Error(`expected ${wanted}, found ${token ?? 'the end'}`);
-}
-
-/** What is not there is null. */
-function memberOf(value: unknown, name: string): unknown {
-  if (value === null || typeof value !== 'object' || !Object.hasOwn(value, name)) return null;
-  return Reflect.get(value, name);
-}
-
-const isSame = (left: unknown, right: unknown) =>
-  typeof left === 'string' && typeof right === 'string'
-    ? left.toLowerCase() === right.toLowerCase()
-    : left === right;
-
-function shown(value: unknown): string {
-  if (value === null || value === undefined) return '';
-  if (Array.isArray(value)) return 'Array';
-  if (typeof value === 'object') return 'Object';
+function textOf(value: unknown): string {
+  if (value === null) return '';
+  if (typeof value === 'object') throw new Error('an object where a text should be');
   return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** Every expression within one, itself included. */
+export function partsOf(expression: Expression): Expression[] {
+  return [expression, ...operandsOf(expression).flatMap(partsOf)];
+}
+
+function operandsOf(expression: Expression): readonly Expression[] {
+  switch (expression.kind) {
+    case 'property':
+      return [expression.of];
+    case 'call':
+      return expression.given;
+    case '||':
+    case '&&':
+      return [expression.left, expression.right];
+    default:
+      return [];
+  }
 }

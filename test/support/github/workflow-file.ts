@@ -1,5 +1,5 @@
 import { parse } from 'yaml';
-import { filledIn } from './expressions.ts';
+import { fillIn } from './expressions.ts';
 import type { Fields, Input, Start, Workflow } from './model.ts';
 
 interface File {
@@ -32,10 +32,10 @@ export function workflowFrom(path: string, text: string): Workflow {
       repositoryDispatch: repository.types === undefined ? {} : { types: [repository.types].flat() },
     }),
     ...(dispatch && { workflowDispatch: { inputs: inputsOf(dispatch) } }),
-    ...(runName !== undefined && { runName: (start: Start) => filledIn(runName, contextOf(start)) }),
+    ...(runName !== undefined && { runName: (start: Start) => fillIn(runName, contextOf(start)) }),
     ...(concurrency && {
       concurrency: (start: Start) => ({
-        group: filledIn(concurrency.group, contextOf(start)),
+        group: fillIn(concurrency.group, contextOf(start)),
         cancelInProgress: isTrue(concurrency['cancel-in-progress'], start),
         ...(concurrency.queue && { queue: concurrency.queue }),
       }),
@@ -53,7 +53,7 @@ const inputsOf = ({ inputs = {} }: Trigger) =>
   Object.fromEntries(Object.entries(inputs).map(([name, input]) => [name, input ?? {}]));
 
 const isTrue = (value: boolean | string | undefined, start: Start) =>
-  typeof value === 'string' ? filledIn(value, contextOf(start)) === 'true' : value === true;
+  typeof value === 'string' ? fillIn(value, contextOf(start)) === 'true' : value === true;
 
 /** @see https://docs.github.com/actions/reference/workflows-and-actions/contexts */
 function contextOf({ event, eventType, payload, inputs, ref }: Start): Fields {
