@@ -4,6 +4,9 @@ import { type Happening, type Played, play, type Trigger } from '../support/disp
 
 const TRIGGERS: readonly Trigger[] = ['repository_dispatch', 'workflow_dispatch'];
 
+/** From the verdict of the older run to the dispatch of the newer one. */
+const STEPS = 9;
+
 /** A release with a test that passes 3 s after it was dispatched, in the middle of which this happens. */
 function dispatched(trigger: Trigger, given: readonly Happening[] = []): Promise<Played> {
   const happenings: Happening[] = [...given, { type: 'pass', seconds: 5 }, { type: 'pass', seconds: 30 }];
@@ -50,6 +53,29 @@ for (const trigger of TRIGGERS) {
         const played = await dispatched(trigger, [trouble]);
         if (index + 1 === claim && when === 'after') assertNotFound(played, about);
         else assertPassed(played, about);
+      }
+    }
+  });
+
+  test(`a ${trigger} of an older deployment is cancelled though postsync is killed at any write or call`, async () => {
+    const superseded = (given: readonly Happening[]) =>
+      play({
+        happenings: [
+          { type: 'pass', seconds: 110 },
+          ...given,
+          { type: 'upgrade' },
+          { type: 'pass', seconds: 1 },
+          { type: 'sleep', seconds: 20 },
+          { type: 'pass', seconds: 60 },
+        ],
+        trigger,
+        oldEnterprise: false,
+        retries: 0,
+      });
+    for (let at = 1; at <= STEPS; at += 1) {
+      for (const when of ['before', 'after'] as const) {
+        const played = await superseded([{ type: 'dies', which: 0, at, when }]);
+        assert.equal(played.cancelled, played.taken.length, `killed ${when} ${at}`);
       }
     }
   });

@@ -103,6 +103,8 @@ export interface Played {
   readonly runs: readonly Run[];
   /** Names of runs that GitHub took, one for each time. */
   readonly taken: readonly string[];
+  /** So many workflow runs were cancelled. */
+  readonly cancelled: number;
   /** What was written to Kubernetes, and asked of GitHub. */
   readonly steps: readonly string[];
 }
@@ -148,7 +150,8 @@ export async function play(schedule: Schedule, seen: Seen = {}): Promise<Played>
   }
   count(seen, 'dispatches taken', world.taken().length);
   count(seen, 'requests', world.github.exchanges.length);
-  return { runs: world.runs(), taken: world.taken(), steps: world.steps };
+  const cancelled = world.github.runs().filter((run) => run.conclusion === 'cancelled').length;
+  return { runs: world.runs(), taken: world.taken(), cancelled, steps: world.steps };
 }
 
 /** Real time: for requests of schedules in which some have no answer. */
@@ -249,6 +252,9 @@ function assertOnce(world: DispatchingWorld, retries: number): void {
   for (const [about, runs = []] of Object.entries(tried)) {
     const sent = runs.filter(({ ref }) => taken.includes(ref.name));
     assert.ok(sent.length <= 1 + retries, `${about} was sent ${sent.length} times`);
+    const isLost = ({ attempt, outcome }: Run) =>
+      outcome?.reason === 'RunNotFound' && runs.some((later) => later.attempt > attempt);
+    assert.ok(!runs.some(isLost), `${about} may have been sent, and is tried again`);
   }
 }
 
