@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe } from 'node:test';
 import { openGitHub } from '../support/github/github.ts';
+import { workflowFrom } from '../support/github/workflow-file.ts';
 import { documentsOf } from '../support/manifests.ts';
+import { textOf } from '../support/workflows.ts';
 import type { Manifest } from './support/api.ts';
 import { conditionOf } from './support/objects.ts';
 import type { Scene } from './support/scene.ts';
@@ -21,16 +23,13 @@ const folder = mkdtempSync(join(tmpdir(), 'postsync-github-'));
 writeFileSync(join(folder, 'token'), TOKEN);
 writeFileSync(join(folder, 'ca.crt'), github.ca);
 
-/** A workflow that takes its time, and ends as the payload says. */
+/** The example, of which a run takes its time, and ends as its URL says. */
 github.addRepository(REPOSITORY, {
   workflows: [
     {
-      path: '.github/workflows/e2e.yaml',
-      repositoryDispatch: { types: ['postsync'] },
-      workflowDispatch: { inputs: { postsync: { required: true }, conclusion: {} } },
-      runName: ({ payload, inputs }) => nameIn(payload['postsync'] ?? JSON.parse(String(inputs['postsync']))),
+      ...workflowFrom('.github/workflows/smoke.yaml', textOf('smoke.yaml')),
       ends({ payload, inputs }) {
-        const conclusion = payload['conclusion'] ?? inputs['conclusion'] ?? 'success';
+        const conclusion = payload['url'] ?? inputs['url'] ?? 'success';
         return conclusion === 'never' ? undefined : { conclusion: conclusion as 'success', ms: 1000 };
       },
     },
@@ -74,10 +73,10 @@ describe('tests on GitHub', { concurrency: 4 }, () => {
     const secretRef = { name: SECRET };
     const part = { repository: REPOSITORY, secretRef, apiUrl: github.enterpriseUrl };
     await scene.syncTest('by-event', { releases: {}, github: part });
-    const workflow = { trigger: 'workflow_dispatch', workflow: 'e2e.yaml', ref: 'main' };
+    const workflow = { trigger: 'workflow_dispatch', workflow: 'smoke.yaml', ref: 'main' };
     await scene.syncTest('by-name', {
       releases: {},
-      github: { ...part, ...workflow, inputs: { conclusion: 'failure' } },
+      github: { ...part, ...workflow, inputs: { url: 'failure' } },
     });
     await scene.release('app', { values: { message: '1' } });
     const told = await scene.verdict('app');
@@ -98,12 +97,12 @@ describe('tests on GitHub', { concurrency: 4 }, () => {
     await scene.syncTest('t', {
       releases: {},
       timeout: '5m',
-      github: { repository: REPOSITORY, payload: { conclusion: '$(PARAM_conclusion)' } },
-      params: { conclusion: 'never' },
+      github: { repository: REPOSITORY, payload: { url: '$(PARAM_url)' } },
+      params: { url: 'never' },
     });
     await scene.release('app', { values: { message: '1' } });
     await scene.until('the workflow run is found', () => urlsOf(scene).length === 1);
-    const annotations = { 'params.postsync.dev/conclusion': 'success' };
+    const annotations = { 'params.postsync.dev/url': 'success' };
     await scene.upgrade('app', { values: { message: '2' }, annotations });
     const told = await scene.verdict('app');
 
@@ -199,13 +198,8 @@ function isDispatch(operation: string | undefined): boolean {
 }
 
 interface About {
-  readonly run: string;
   readonly namespace: string;
   readonly digest: string;
-}
-
-function nameIn(about: unknown): string {
-  return `e2e ${(about as About).run}`;
 }
 
 /** What the stand-in was asked for by a scenario, oldest first. */
