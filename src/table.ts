@@ -1,3 +1,5 @@
+import { createSharing } from './share.ts';
+
 /** What a table needs to know of the objects it keeps. */
 export interface TableOptions<T> {
   /** Keeps only what is needed of an object as the API serves it; throws when it cannot be read. */
@@ -41,6 +43,7 @@ interface Row<T> {
 }
 
 export function createTable<T>(options: TableOptions<T>): Table<T> {
+  const share = createSharing();
   const rows = new Map<string, Row<T>>();
   const groups = new Map<string, Map<string, T>>();
   let listed: Set<string> | undefined;
@@ -82,7 +85,7 @@ export function createTable<T>(options: TableOptions<T>): Table<T> {
       if (known && (known.version === version || (!listed && isNewer(known.version, version))))
         return known.value;
       try {
-        const value = options.read(object);
+        const value = share(options.read(object));
         put(key, { version, value });
         return value;
       } catch (error) {
@@ -108,7 +111,8 @@ export function createTable<T>(options: TableOptions<T>): Table<T> {
 
 function identify(object: unknown): { key: string; version: string } {
   const { namespace, name, resourceVersion } = (object as { metadata: Meta }).metadata;
-  return { key: namespace === undefined ? name : `${namespace}/${name}`, version: resourceVersion };
+  // Joined, not a template: V8 would keep the template's parts beside the text.
+  return { key: namespace === undefined ? name : [namespace, name].join('/'), version: resourceVersion };
 }
 
 /** Versions are decimal numbers that grow (guaranteed since Kubernetes 1.35, and so with etcd before). */

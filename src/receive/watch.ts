@@ -24,8 +24,8 @@ export interface FollowOptions {
   readonly onTrouble: (error: unknown, delayMs: number) => void;
 }
 
-/** Objects of one page: a full list is never held as a whole. */
-const PAGE = 500;
+/** Objects of one page: a full list is never held as a whole. What was read of a small page is forgotten cheaply. */
+const PAGE = 100;
 const MAX_DELAY_MS = 30_000;
 const FIRST_DELAY_MS = 250;
 /** The server ends a watch after so long, so that connections are spread anew. */

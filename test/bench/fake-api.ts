@@ -185,7 +185,7 @@ function runOf(at: number, version: number): object {
       digest,
       revision: `v${version} (chart 6.9.1)`,
       testGeneration: 1,
-      job: { namespace, name, uid: own.uid },
+      job: { namespace, name, uid: identity(`job ${at} ${version}`).uid },
       startedAt: '2026-11-21T09:59:48.000Z',
       finishedAt: '2026-11-21T10:00:00.000Z',
       duration: '12s',

@@ -100,7 +100,7 @@ describe('a watch', () => {
       [],
     );
     await server.untilIdle();
-    assert.deepEqual(server.calls, ['list 500', 'list 500 token', 'watch 5']);
+    assert.deepEqual(server.calls, ['list 100', 'list 100 token', 'watch 5']);
     assert.deepEqual(server.seen, ['[', 'a', 'b', 'c', ']']);
     assert.equal(server.synced(), 1);
   });
@@ -110,21 +110,21 @@ describe('a watch', () => {
     const server = aServer([ONE_PAGE], [{ lines, ends: 'by itself' }]);
     await server.untilIdle();
     assert.deepEqual(server.seen, ['[', 'a', ']', 'b', '-a']);
-    assert.deepEqual(server.calls, ['list 500', 'watch 5', 'watch 9']);
+    assert.deepEqual(server.calls, ['list 100', 'watch 5', 'watch 9']);
     assert.deepEqual(server.troubles, []);
   });
 
   test('goes on from the last version when the connection breaks, after asking where the server stands', async () => {
     const server = aServer([ONE_PAGE], [{ lines: [line('MODIFIED', 'a', '6')], ends: LOST }]);
     await server.untilIdle();
-    assert.deepEqual(server.calls, ['list 500', 'watch 5', 'list 1', 'watch 6']);
+    assert.deepEqual(server.calls, ['list 100', 'watch 5', 'list 1', 'watch 6']);
     assert.deepEqual(server.troubles, [LOST]);
   });
 
   test('lists again when the version went backwards, as after a restore', async () => {
     const server = aServer([{ version: '100', items: [] }, ONE_PAGE], [{ lines: [], ends: LOST }], '99');
     await server.untilIdle();
-    assert.deepEqual(server.calls, ['list 500', 'watch 100', 'list 1', 'list 500', 'list 1', 'watch 5']);
+    assert.deepEqual(server.calls, ['list 100', 'watch 100', 'list 1', 'list 100', 'list 1', 'watch 5']);
   });
 
   for (const [how, broken] of [
@@ -138,7 +138,7 @@ describe('a watch', () => {
         [{ lines: broken ? [] : [error], ends: broken ?? 'by itself' }],
       );
       await server.untilIdle();
-      assert.deepEqual(server.calls.slice(0, 3), ['list 500', 'watch 5', 'list 500']);
+      assert.deepEqual(server.calls.slice(0, 3), ['list 100', 'watch 5', 'list 100']);
       assert.deepEqual(server.seen, ['[', 'a', ']', '[', 'b', ']']);
     });
   }
@@ -153,7 +153,7 @@ describe('a watch', () => {
     const server = aServer([LOST, ONE_PAGE], []);
     await server.untilIdle({ resyncMs: 60_000 });
     assert.deepEqual(server.troubles, [LOST]);
-    assert.deepEqual(server.calls.slice(0, 2), ['list 500', 'list 500']);
+    assert.deepEqual(server.calls.slice(0, 2), ['list 100', 'list 100']);
   });
 
   test('takes nothing away when a list breaks off', async () => {
@@ -171,7 +171,7 @@ describe('a watch', () => {
       ],
     );
     await server.untilIdle({ resyncMs: 20 });
-    assert.deepEqual(server.calls, ['list 500', 'watch 5', 'list 500', 'watch 8']);
+    assert.deepEqual(server.calls, ['list 100', 'watch 5', 'list 100', 'watch 8']);
     assert.deepEqual(server.troubles, []);
   });
 });
