@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { z } from 'zod';
 import { type Dispatched, dispatched, shown } from './support/dispatched.ts';
 import { type Expression, expressionsIn, fillIn, parse, partsOf } from './support/github/expressions.ts';
-import { validatorOf } from './support/manifests.ts';
+import { manifestsIn, only, validatorOf } from './support/manifests.ts';
 import {
   problemOf,
   type Step,
@@ -98,6 +98,15 @@ describe('the README of the example workflows', () => {
         `${trigger} ${to}`,
       );
     }
+  });
+
+  test('uses one Secret, which the component github lets postsync read', () => {
+    const { rules } = only(manifestsIn('components/github'), 'Role') as unknown as {
+      rules: { resourceNames: string[] }[];
+    };
+    const made = [...readme.matchAll(/create secret generic (\S+)/g)].map(([, secret]) => secret);
+    const used = shown().map(({ spec }) => spec.github.secretRef?.name);
+    assert.deepEqual(new Set([...made, ...used]), new Set(rules[0]?.resourceNames));
   });
 
   test('shows what is sent, with all its keys', () => {

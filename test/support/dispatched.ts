@@ -28,7 +28,7 @@ export const RELEASE: Release = aRelease({
 
 export interface SyncTestObject {
   readonly metadata: { readonly name: string; readonly namespace: string };
-  readonly spec: { readonly github: { readonly workflow?: string; readonly eventType?: string } };
+  readonly spec: { readonly github: { readonly secretRef?: { readonly name: string } } };
 }
 
 /** The SyncTests that the README of the examples shows. */
