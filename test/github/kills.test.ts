@@ -14,6 +14,19 @@ function dispatched(trigger: Trigger, given: readonly Happening[] = []): Promise
   return play({ happenings, trigger, endsAfter, oldEnterprise: false, retries: 0 });
 }
 
+/** The same, in the middle of which a newer one is deployed; nothing ends by itself. */
+function superseded(trigger: Trigger, given: readonly Happening[]): Promise<Played> {
+  const happenings: Happening[] = [
+    { type: 'pass', seconds: 110 },
+    ...given,
+    { type: 'upgrade' },
+    { type: 'pass', seconds: 1 },
+    { type: 'sleep', seconds: 20 },
+    { type: 'pass', seconds: 60 },
+  ];
+  return play({ happenings, trigger, oldEnterprise: false, retries: 0 });
+}
+
 function assertPassed({ runs, taken }: Played, about: string): void {
   assert.deepEqual([taken.length, runs[0]?.outcome?.reason], [1, 'Passed'], about);
 }
@@ -58,23 +71,9 @@ for (const trigger of TRIGGERS) {
   });
 
   test(`a ${trigger} of an older deployment is cancelled though postsync is killed at any write or call`, async () => {
-    const superseded = (given: readonly Happening[]) =>
-      play({
-        happenings: [
-          { type: 'pass', seconds: 110 },
-          ...given,
-          { type: 'upgrade' },
-          { type: 'pass', seconds: 1 },
-          { type: 'sleep', seconds: 20 },
-          { type: 'pass', seconds: 60 },
-        ],
-        trigger,
-        oldEnterprise: false,
-        retries: 0,
-      });
     for (let at = 1; at <= STEPS; at += 1) {
       for (const when of ['before', 'after'] as const) {
-        const played = await superseded([{ type: 'dies', which: 0, at, when }]);
+        const played = await superseded(trigger, [{ type: 'dies', which: 0, at, when }]);
         assert.equal(played.cancelled, played.taken.length, `killed ${when} ${at}`);
       }
     }

@@ -131,7 +131,9 @@ export async function aDispatchingWorld(options: WorldOptions = {}) {
       if (wrong?.when === 'before') throw new PostsyncError(wrong.code, 'the API server has trouble');
       if (dies === 'during') {
         isSending = !isWrite(what);
-        act().catch(() => undefined);
+        void act()
+          .catch(() => undefined)
+          .finally(() => (isSending = false));
         die();
       }
       const result = await during(act());
