@@ -65,8 +65,11 @@ function outcomeOf({ conclusion = 'unknown', url, updatedAt: finishedAt }: Workf
 
 /** What to do about it comes first: the release's annotation holds the begin of it. */
 function whyNotFound(run: Run, dispatch: Dispatch, { error, others }: Found): string {
-  const { repository, trigger, unanswered } = dispatch;
+  const { repository, trigger, unanswered, runId } = dispatch;
   if (error) return `GitHub cannot be asked for the workflow run: ${error.message}`;
+  if (runId !== undefined) {
+    return `GitHub says that its workflow run ${runId} is not there: was it deleted, or may the credential not see ${repository} any more?`;
+  }
   const title = `has ${run.ref.name} in its title`;
   if (unanswered !== undefined) {
     return `GitHub did not confirm it (${unanswered}), and it is not sent twice: ask for another run unless one ran; none in ${repository} ${title}`;

@@ -97,6 +97,10 @@ describe('a workflow run that is not there', () => {
     );
   });
 
+  test('may have been there, and is gone', () => {
+    assert.match(message({ others: 2 }, { runId: 9 }), /its workflow run 9 is not there: was it deleted/);
+  });
+
   test('may never have been asked for, which is said with what GitHub answered', () => {
     assert.match(
       message({}, { unanswered: '502 Bad Gateway' }),

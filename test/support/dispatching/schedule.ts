@@ -289,7 +289,7 @@ function assertOutcome(
   }
   // A request may arrive long after it was given up.
   const isListedLate =
-    happenings.some(({ type }) => type === 'listing') ||
+    happenings.some((it) => it.type === 'listing' || isSaidToBeGone(it)) ||
     workflow.createdAt + LIST_MS > outcome.finishedAt.getTime();
   assert.ok(!NOT_SENT.has(outcome.reason), `it was sent, but ${about}`);
   if (ENDED_BY_US.has(outcome.reason) && !isConcluded(workflow, run)) {
@@ -310,6 +310,11 @@ function isConcluded({ conclusion }: WorkflowRun, { outcome }: Run): boolean {
 
 function isConclusion({ reason }: { readonly reason: Reason }): boolean {
   return Object.values(MEANINGS).some(([, meaning]) => meaning === reason && reason !== 'TimedOut');
+}
+
+/** GitHub says of a run that it is not there, though it is. */
+function isSaidToBeGone(it: Happening): boolean {
+  return it.type === 'fault' && /read|any/.test(it.about) && 'status' in it.fault && it.fault.status === 404;
 }
 
 function goesWrong({ type }: Happening): boolean {
