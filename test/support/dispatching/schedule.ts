@@ -295,7 +295,7 @@ function assertOutcome(
   if (ENDED_BY_US.has(outcome.reason) && !isConcluded(workflow, run)) {
     if (outcome.reason === 'RunNotFound') assert.ok(isListedLate, `it was there to be found, but ${about}`);
     const isInTime = outcome.finishedAt.getTime() + CANCELLED_MS > calmAt;
-    if (outcome.reason !== 'RunNotFound' && isInTime && !isListedLate)
+    if (outcome.reason !== 'RunNotFound' && isInTime && !isListedLate && !happenings.some(isNotCancelled))
       assert.equal(workflow.status, 'completed', `it goes on, but ${about}`);
     return;
   }
@@ -315,6 +315,12 @@ function isConclusion({ reason }: { readonly reason: Reason }): boolean {
 /** GitHub says of a run that it is not there, though it is. */
 function isSaidToBeGone(it: Happening): boolean {
   return it.type === 'fault' && /read|any/.test(it.about) && 'status' in it.fault && it.fault.status === 404;
+}
+
+/** GitHub says that a run cannot be cancelled, which is believed. */
+function isNotCancelled(it: Happening): boolean {
+  if (it.type !== 'fault' || !('status' in it.fault)) return false;
+  return /cancel|any/.test(it.about) && [404, 422].includes(it.fault.status);
 }
 
 function goesWrong({ type }: Happening): boolean {
