@@ -68,7 +68,8 @@ export interface Records {
   readTest(ref: Ref): Promise<void>;
   /** @returns the run that was created, or the one that has had its name before */
   createRun(given: NewRun): Promise<Run>;
-  pinRun(run: Run, release: Release, revision: Revision): Promise<Run>;
+  /** @param test where it is known in which generation it is run */
+  pinRun(run: Run, release: Release, revision: Revision, test?: Test): Promise<Run>;
   startRun(run: Run, started: Started): Promise<Run>;
   /** @throws {PostsyncError} `API_CONFLICT`: the run changed since it was read, so another may have claimed it */
   claimRun(run: Run, claim: Claim): Promise<Run>;

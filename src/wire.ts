@@ -111,7 +111,11 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     assertActive() {
       if (!isActive()) throw new PostsyncError('API_UNAVAILABLE', 'another replica is active now');
     },
-    onVerdict(run, { verdict, reason, finishedAt }) {
+    onVerdict(run, { verdict, reason, message, finishedAt }) {
+      if (run.testKind === 'SyncTest' && (reason === 'DispatchRefused' || reason === 'CredentialsMissing')) {
+        testCheck.refused(run.test, message);
+        onTest(run.test);
+      }
       const seconds = run.startedAt && (finishedAt.getTime() - run.startedAt.getTime()) / 1000;
       const kind = kindOf(world, run);
       metrics.run({ kind, verdict, reason, ...(seconds !== undefined && { seconds }) });

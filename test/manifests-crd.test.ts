@@ -94,7 +94,7 @@ describe('the API server keeps every field of a SyncTestRun that is written', ()
   test('when its status is written', async () => {
     const { kubernetes, written } = recorder();
     const job = { namespace: 'apps', name: 'x', uid: 'u' };
-    await pinRun(kubernetes, anyRun, release, revision);
+    await pinRun(kubernetes, anyRun, { release, revision });
     await startRun(kubernetes, anyRun, { release, revision, test: syncTest, job, url: 'https://logs' });
     const outcome = { verdict: 'failed', reason: 'JobFailed', message: 'm', finishedAt: new Date() } as const;
     await endRun(kubernetes, anyRun, outcome, { startedAt: new Date() });

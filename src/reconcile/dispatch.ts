@@ -2,8 +2,11 @@ import type { Observed } from '../decide/actions.ts';
 import type { Run } from '../decide/model.ts';
 import type { Held } from '../ports.ts';
 import type { SyncTest } from '../synctest.ts';
-import { DONE, finish, holdBack, type Performed } from './finish.ts';
+import { DONE, holdBack, type Performed, refuse } from './finish.ts';
 import type { Deps } from './reconcile.ts';
+
+/** What waits no longer than this keeps its room: a place in the queue of turns, or the answer to a list. */
+const LONG_MS = 5_000;
 
 /**
  * Dispatches a run once: the claim is written, then it is sent. After a crash in between nobody knows whether it was
@@ -22,9 +25,7 @@ export async function dispatch(
   const ready = await dispatches.prepare(run, syncTest, release, now());
   if (ready.kind === 'held') return held(deps, observed, run, { syncTest, ...ready });
   if (ready.kind === 'refused') {
-    const { reason, message } = ready;
-    await finish(deps, observed, run, { verdict: 'inconclusive', reason, message, finishedAt: now() });
-    return DONE;
+    return refuse(deps, observed, run, { syncTest, ...ready });
   }
   deps.assertActive();
   const claim = { release, revision, test: syncTest.test, dispatch: ready.dispatch };
@@ -39,17 +40,8 @@ export async function dispatch(
       return DONE;
     case 'held':
       return held(deps, observed, await records.unclaimRun(claimed), { syncTest, ...sent });
-    default: {
-      const { reason, message } = sent;
-      const unclaimed = await records.unclaimRun(claimed);
-      await finish(deps, observed, unclaimed, {
-        verdict: 'inconclusive',
-        reason,
-        message,
-        finishedAt: now(),
-      });
-      return DONE;
-    }
+    default:
+      return refuse(deps, observed, await records.unclaimRun(claimed), { syncTest, ...sent });
   }
 }
 
@@ -59,6 +51,10 @@ async function held(
   run: Run,
   { syncTest, until, why }: Held & { readonly syncTest: SyncTest },
 ): Promise<Performed> {
-  if (!why) return { heldBack: true, until };
+  if (!why) {
+    // Who waits long for its turn needs no room meanwhile, and loses nothing of its time to start.
+    if (until.getTime() - deps.now().getTime() > LONG_MS) deps.admission.leave(run);
+    return { heldBack: true, until };
+  }
   return holdBack(deps, observed, run, { syncTest, until, ...why });
 }

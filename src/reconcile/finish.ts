@@ -50,7 +50,20 @@ export async function holdBack(
   if (waitedMs < limitMs) {
     return { heldBack: true, until: until ?? new Date(now.getTime() + ROLLOUT_POLL_MS) };
   }
-  await finish(deps, observed, run, { verdict: 'inconclusive', reason, message, finishedAt: now });
+  return refuse(deps, observed, run, { syncTest, reason, message });
+}
+
+/** Ends a run that cannot be started. It is pinned before, for people, and so that a test that was mended runs again. */
+export async function refuse(
+  deps: Deps,
+  observed: Observed,
+  run: Run,
+  { syncTest, reason, message }: Omit<Held, 'until'>,
+): Promise<Performed> {
+  const { release } = observed;
+  const { test } = syncTest;
+  const pinned = release.revision ? await deps.records.pinRun(run, release, release.revision, test) : run;
+  await finish(deps, observed, pinned, { verdict: 'inconclusive', reason, message, finishedAt: deps.now() });
   return DONE;
 }
 

@@ -5,7 +5,7 @@ import type { Run } from '../decide/model.ts';
 import { isCode } from '../errors.ts';
 import type { SyncTest } from '../synctest.ts';
 import { dispatch } from './dispatch.ts';
-import { DONE, finish, holdBack, type Performed } from './finish.ts';
+import { DONE, finish, holdBack, type Performed, refuse } from './finish.ts';
 import type { Deps } from './reconcile.ts';
 import { syncTestOf } from './world.ts';
 
@@ -86,8 +86,7 @@ async function refused(
   const message = error instanceof Error ? error.message : String(error);
   if (isCode(error, 'API_REJECTED', 'JOB_CONFLICT')) {
     const reason = error.code === 'API_REJECTED' ? 'JobRefused' : 'JobConflict';
-    await finish(deps, observed, run, { verdict: 'inconclusive', reason, message, finishedAt: deps.now() });
-    return DONE;
+    return refuse(deps, observed, run, { syncTest, reason, message });
   }
   if (!isCode(error, 'API_FORBIDDEN', 'API_NOT_FOUND')) throw error;
   return holdBack(deps, observed, run, { syncTest, reason: 'PodRefused', message });

@@ -72,7 +72,8 @@ export function createRecords(kubernetes: Kubernetes, { releases, runs, tests }:
         if (isCode(error, 'API_EXISTS')) return adopt(given, error);
         throw error;
       }),
-    pinRun: (run, release, revision) => remember(pinRun(kubernetes, run, release, revision), run.ref),
+    pinRun: (run, release, revision, test) =>
+      remember(pinRun(kubernetes, run, { release, revision, test }), run.ref),
     startRun: (run, started) => remember(startRun(kubernetes, run, started), run.ref),
     claimRun: (run, claim) => remember(claimRun(kubernetes, run, claim), run.ref),
     unclaimRun: (run) => remember(unclaimRun(kubernetes, run), run.ref),

@@ -1,4 +1,4 @@
-import type { Dispatch, Link, Outcome, Release, Revision, Run, Verdict } from '../decide/model.ts';
+import type { Dispatch, Link, Outcome, Run, Test, Verdict } from '../decide/model.ts';
 import { durationText, revisionText } from '../decide/result.ts';
 import type { Kubernetes } from '../kubernetes.ts';
 import type { Claim, Ending, NewRun, Started } from '../ports.ts';
@@ -54,12 +54,12 @@ export function createRun(kubernetes: Kubernetes, given: NewRun): Promise<unknow
 export function pinRun(
   kubernetes: Kubernetes,
   run: Run,
-  release: Release,
-  revision: Revision,
+  { release, revision, test }: Pick<Started, 'release' | 'revision'> & { readonly test?: Test | undefined },
 ): Promise<unknown> {
   return writeStatus(kubernetes, run, {
     phase: 'Pending',
     releaseUid: release.uid,
+    testGeneration: test?.generation,
     digest: revision.digest,
     revision: revisionText(revision),
     conditions: conditions('Reconciling', 'Pending', 'waits for its turn', new Date()),

@@ -80,7 +80,7 @@ function conditionsOf({ invalid, obstacle, matches }: TestFinding): readonly Con
       ? []
       : [{ type: 'JobAdmitted', status: 'False', reason: 'RefusedNow', message: obstacle }];
   if (invalid === undefined) {
-    const message = obstacle === undefined ? 'its Job would be accepted' : 'its spec can work';
+    const message = obstacle === undefined ? 'it would be accepted' : 'its spec can work';
     return [{ type: 'Ready', status: 'True', reason: 'Checked', message }, ...admitted, selects];
   }
   const { reason, message } = invalid;

@@ -85,7 +85,7 @@ function condition(type: string, reason: string, message: string): object {
 
 function readyTest(): object {
   const conditions = [
-    condition('Ready', 'Checked', 'its Job would be accepted'),
+    condition('Ready', 'Checked', 'it would be accepted'),
     condition('ReleasesSelected', 'Selected', 'at least one release is selected'),
   ];
   const object = syncTest(NAMESPACE) as { metadata: object };

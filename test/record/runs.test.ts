@@ -59,7 +59,9 @@ describe('a run is written', () => {
 
   test('when it is pinned: with the digest, and only as long as nobody else wrote', async () => {
     const run = aManualRun({ resourceVersion: '44' });
-    const { path, body } = await written((kubernetes) => pinRun(kubernetes, run, RELEASE, REVISION));
+    const { path, body } = await written((kubernetes) =>
+      pinRun(kubernetes, run, { release: RELEASE, revision: REVISION }),
+    );
     assert.equal(path, 'apps/synctestruns/by-hand/status');
     assert.deepEqual(body.metadata, { resourceVersion: '44' });
     assert.equal(body.status.digest, 'sha256:seven');

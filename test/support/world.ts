@@ -167,7 +167,10 @@ export function aWorld(options: WorldOptions = {}) {
         runs.set(key, had);
         return had;
       }),
-    pinRun: (run, { uid }, { digest }) => write('pin run', () => putRun(run, { releaseUid: uid, digest })),
+    pinRun: (run, { uid }, { digest }, test) =>
+      write('pin run', () =>
+        putRun(run, { releaseUid: uid, digest, ...(test && { testGeneration: test.generation }) }),
+      ),
     startRun: (run, { job }) => write('start run', () => putRun(run, { job })),
     claimRun: (run, { release: { uid }, revision: { digest }, dispatch }) =>
       write('claim run', () => putRun(run, { releaseUid: uid, digest, dispatch })),

@@ -25,21 +25,18 @@ const WHY: Readonly<Record<string, string>> = {
 /**
  * What a dispatched run is doing, by what GitHub told last. Pure.
  *
- * @param queuedAt when it was last known not to run yet: GitHub says when a run was created, not when a runner took it
+ * @param seenAt when it was first seen as it is: GitHub says when a run was created, not when a runner took it, and a 404
+ *   may be a mistake
  */
-export function dispatchState(
-  run: Run,
-  dispatch: Dispatch,
-  found: Found,
-  queuedAt: Date | undefined,
-): RunState {
+export function dispatchState(run: Run, dispatch: Dispatch, found: Found, seenAt: Date): RunState {
   const { limits } = dispatch;
   const asked = { ...(found.listedAt && { at: found.listedAt }), again: found.nextAt };
   const workflow = found.run;
   if (!workflow) {
     const message = whyNotFound(run, dispatch, found);
-    const since = dispatch.claimedAt;
-    return { phase: 'waiting', since, reason: 'RunNotFound', message, fatal: false, limits, asked };
+    const isGone = dispatch.runId !== undefined && found.listedAt !== undefined;
+    const since = isGone ? seenAt : dispatch.claimedAt;
+    return { phase: 'waiting', since, reason: 'RunNotFound', message, fatal: isGone, limits, asked };
   }
   const link: Link = { runId: workflow.id, url: workflow.url };
   if (workflow.status === 'completed') {
@@ -47,9 +44,7 @@ export function dispatchState(
     return { phase: 'ended', startedAt, outcome: outcomeOf(workflow), link };
   }
   if (workflow.status === 'in_progress') {
-    const told = workflow.startedAt ?? workflow.createdAt;
-    const since = queuedAt && queuedAt > told ? queuedAt : told;
-    return { phase: 'running', since, limits, link, asked };
+    return { phase: 'running', since: seenAt, limits, link, asked };
   }
   const message = `its workflow run is ${workflow.status}: ${workflow.url}`;
   const since = dispatch.claimedAt;

@@ -6,7 +6,7 @@ import { withAdvice } from './advice.ts';
 import { dispatchState } from './dispatch-state.ts';
 import type { GitHub, RunsQuery, WorkflowRun } from './github.ts';
 import { keep } from './keep.ts';
-import type { Found, RunLists } from './lists.ts';
+import { type Found, holds, holdsAName, type RunLists } from './lists.ts';
 import { type Callback, type Payload, payloadOf, tooMuch } from './payload.ts';
 import { type TargetOptions, targetOf } from './target.ts';
 
@@ -47,8 +47,8 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
   const read = new Map<string, WorkflowRun>();
   /** Workflow runs that GitHub named, by the uid of our run. */
   const named = new Map<string, number>();
-  /** When a run was last seen to wait, by its uid. */
-  const queued = new Map<string, Date>();
+  /** Since when a run is seen as it is, by its uid. A new process counts anew: a test is never called failed for that. */
+  const seen = new Map<string, { readonly as: string; readonly since: Date }>();
 
   function find(run: Run, dispatch: Dispatch, now: Date): Found {
     const account = isSound(run, dispatch) ? accounts.known(dispatch, releaseOf(run)) : MADE_UP;
@@ -77,16 +77,19 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
   }
 
   function forget({ uid }: Run): undefined {
-    for (const known of [read, named, queued]) known.delete(uid);
+    for (const known of [read, named, seen]) known.delete(uid);
   }
 
   return {
     stateOf(run, now) {
       const { dispatch } = run;
       if (!dispatch) return undefined;
-      const state = dispatchState(run, dispatch, find(run, dispatch, now), queued.get(run.uid));
-      if (state.phase === 'waiting' && state.link) keep(queued, run.uid, now, MOST_RUNS);
-      return state;
+      const found = find(run, dispatch, now);
+      const as = found.run?.status ?? 'gone';
+      const known = seen.get(run.uid);
+      const since = known?.as === as ? known.since : now;
+      keep(seen, run.uid, { as, since }, MOST_RUNS);
+      return dispatchState(run, dispatch, found, since);
     },
 
     async prepare(run, syncTest, release, now) {
@@ -119,6 +122,8 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
       const workflow = await github.readRun(dispatch.repository, workflowRunId);
       const from = dispatch.claimedAt.getTime() - SKEW_MS;
       if (workflow?.event !== dispatch.trigger || workflow.createdAt.getTime() < from) return undefined;
+      // It says that it is of another run.
+      if (holdsAName(workflow.title) && !holds(workflow.title, run.ref.name)) return undefined;
       keep(read, run.uid, workflow, MOST_RUNS);
       return { runId: workflow.id, url: workflow.url };
     },

@@ -122,13 +122,13 @@ export function createLimits(options: { readonly now: () => Date }): Limits {
     read() {
       forget();
       const at = now();
-      if (readableAt() > at) return false;
+      if (readableAt(at) > at) return false;
       reads = [...reads, at];
       return true;
     },
     get readableAt() {
       forget();
-      return new Date(readableAt());
+      return new Date(readableAt(now()));
     },
     get blockedUntil() {
       return blockedUntil > now() ? new Date(blockedUntil) : undefined;
@@ -162,10 +162,10 @@ export function createLimits(options: { readonly now: () => Date }): Limits {
     },
   };
 
-  function readableAt(): number {
+  function readableAt(at: number): number {
     const oldest = reads.at(-READS_A_MINUTE);
     const full = reads.length >= READS_A_MINUTE && oldest !== undefined;
-    return Math.max(now(), blockedUntil, readsBlockedUntil, full ? oldest + MINUTE_MS + 1 : 0);
+    return Math.max(at, blockedUntil, readsBlockedUntil, full ? oldest + MINUTE_MS + 1 : 0);
   }
 }
 

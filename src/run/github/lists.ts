@@ -50,7 +50,7 @@ export interface Found {
   readonly nextAt: Date;
   /** Why the newest question was not answered. */
   readonly error?: PostsyncError;
-  /** So many runs of the same event came since then whose title does not hold it. */
+  /** So many runs of the same event came since then whose title holds no run's name. */
   readonly others: number;
 }
 
@@ -238,7 +238,10 @@ function answerTo(asked: Asked, { list, singles }: Look): Answer | undefined {
     return listed && list && !(single && single.at > list.at) ? { at: list.at, run: listed } : single;
   }
   if (!list) return undefined;
-  const run = [...list.runs.values()].filter(({ title }) => holds(title, asked.title)).toSorted(byAge)[0];
+  // One that is older than the claim is of another run that had its name.
+  const run = runsSince(list, asked)
+    .filter(({ title }) => holds(title, asked.title))
+    .toSorted(byAge)[0];
   return run || list.from <= asked.since.getTime() - SKEW_MS ? { at: list.at, run } : undefined;
 }
 
@@ -252,11 +255,17 @@ function askedAt(asked: Asked, { list, singles }: Look): number {
 }
 
 function othersThan(asked: Asked, { list }: Look): number {
-  const from = asked.since.getTime() - SKEW_MS;
-  const others = [...(list?.runs.values() ?? [])].filter(
-    ({ title, createdAt }) => createdAt.getTime() >= from && !holds(title, asked.title),
-  );
-  return others.length;
+  return runsSince(list, asked).filter(({ title }) => !holdsAName(title)).length;
+}
+
+function runsSince(list: List | undefined, { since }: Asked): readonly WorkflowRun[] {
+  const from = since.getTime() - SKEW_MS;
+  return [...(list?.runs.values() ?? [])].filter(({ createdAt }) => createdAt.getTime() >= from);
+}
+
+/** Whether a title says of which run it is, by a name such as postsync gives. */
+export function holdsAName(title: string): boolean {
+  return /(?<![\w])[a-z0-9][\w.-]*-v\d+-[0-9a-f]{16}(?![\w-])/.test(title);
 }
 
 /** As a whole word: the name of a run may be the end of another one's. */

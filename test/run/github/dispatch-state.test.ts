@@ -24,8 +24,8 @@ function workflow(differs: Partial<WorkflowRun>): WorkflowRun {
 
 const known = { listedAt: after(55), nextAt: after(60), others: 0 };
 
-function state(differs: Partial<WorkflowRun>, queuedAt?: Date) {
-  return dispatchState(run, DISPATCH, { ...known, run: workflow(differs) }, queuedAt);
+function state(differs: Partial<WorkflowRun>, seenAt = after(55)) {
+  return dispatchState(run, DISPATCH, { ...known, run: workflow(differs) }, seenAt);
 }
 
 describe('every conclusion of a workflow run has its verdict', () => {
@@ -54,11 +54,10 @@ describe('every conclusion of a workflow run has its verdict', () => {
 });
 
 describe('a workflow run that goes on', () => {
-  test('runs since GitHub says so, or since it was seen to wait for a runner', () => {
-    const { since } = state({ status: 'in_progress' }) as { since: Date };
-    assert.deepEqual(since, after(5));
-    const later = state({ status: 'in_progress' }, after(40)) as { since: Date };
-    assert.deepEqual(later.since, after(40));
+  test('runs since it was first seen to: GitHub counts the wait for a runner as well', () => {
+    const running = state({ status: 'in_progress', startedAt: after(-900) }, after(40));
+    assert.ok(running.phase === 'running');
+    assert.deepEqual(running.since, after(40));
   });
 
   test('waits while it is queued, pending or waiting for an approval', () => {
@@ -72,7 +71,7 @@ describe('a workflow run that goes on', () => {
 });
 
 function message(differs: object, dispatch: Partial<Dispatch> = {}): string {
-  const waiting = dispatchState(run, { ...DISPATCH, ...dispatch }, { ...known, ...differs }, undefined);
+  const waiting = dispatchState(run, { ...DISPATCH, ...dispatch }, { ...known, ...differs }, after(55));
   assert.ok(waiting.phase === 'waiting');
   assert.equal(waiting.reason, 'RunNotFound');
   return waiting.message;
@@ -106,5 +105,12 @@ describe('a workflow run that is not there', () => {
       message({}, { unanswered: '502 Bad Gateway' }),
       /did not confirm it \(502 Bad Gateway\), and it is not sent twice/,
     );
+  });
+
+  test('may be gone, which has to be seen for half a minute', () => {
+    const gone = dispatchState(run, { ...DISPATCH, runId: 7 }, known, after(50));
+    assert.ok(gone.phase === 'waiting' && gone.fatal);
+    assert.deepEqual(gone.since, after(50));
+    assert.match(gone.message, /workflow run 7 is not there/);
   });
 });

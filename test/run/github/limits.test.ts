@@ -308,3 +308,9 @@ function most(times: readonly number[], windowMs: number): number {
     return Math.max(count, index - from + 1);
   }, 0);
 }
+
+test('a read is let through though the clock goes on meanwhile', () => {
+  let ms = 0;
+  const limits = createLimits({ now: () => new Date((ms += 1)) });
+  assert.ok(limits.read());
+});

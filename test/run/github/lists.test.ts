@@ -126,11 +126,13 @@ describe('whoever asks for a run', () => {
     assert.deepEqual([found.run, found.listedAt], [undefined, START]);
   });
 
-  test('finds it by its name as a whole word, and counts those that have another title', async () => {
+  test('finds it by its name as a whole word, and counts those that hold no name', async () => {
     const { news } = withRuns(
       aRun({ id: 5, title: `x-${NAME}` }),
       aRun({ id: 4, title: `${NAME}0` }),
       aRun({ id: 3, title: `e2e: ${NAME} (v7)` }),
+      aRun({ id: 6, title: 'e2e' }),
+      aRun({ id: 1, title: `older ${NAME}`, createdAt: new Date(START.getTime() - 121_000) }),
       aRun({ id: 2, title: 'nightly', createdAt: new Date(START.getTime() - 121_000) }),
     );
     const { run, others } = await news();
