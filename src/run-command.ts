@@ -11,7 +11,8 @@ import { isStarted } from './decide/standing.ts';
 import { isCode, PostsyncError } from './errors.ts';
 import type { Kubernetes } from './kubernetes.ts';
 import { NamespaceName, ObjectName } from './receive/flux-event.ts';
-import { OURS, readRelease, readRun } from './record/objects.ts';
+import { readRelease } from './record/objects.ts';
+import { OURS, readRun } from './record/run-object.ts';
 
 export interface RunCommandOptions {
   /** Connects as whoever runs the command. */

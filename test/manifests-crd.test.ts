@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { z } from 'zod';
 import type { Kubernetes } from '../src/kubernetes.ts';
-import { readRun } from '../src/record/objects.ts';
+import { readRun } from '../src/record/run-object.ts';
 import { createRun, endRun, pinRun, startRun } from '../src/record/runs.ts';
 import { readSyncTest } from '../src/synctest.ts';
 import { BODIES, Settings } from '../src/synctest-schema.ts';

@@ -2,7 +2,7 @@ import type { Dispatch, Link, Outcome, Run, Test, Verdict } from '../decide/mode
 import { durationText, revisionText } from '../decide/result.ts';
 import type { Kubernetes } from '../kubernetes.ts';
 import type { Claim, Ending, NewRun, Started } from '../ports.ts';
-import { OURS } from './objects.ts';
+import { OURS } from './run-object.ts';
 
 const PHASES: Readonly<Record<Verdict, string>> = {
   passed: 'Passed',

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { readRelease, readRun } from '../../src/record/objects.ts';
+import { readRelease } from '../../src/record/objects.ts';
+import { readRun } from '../../src/record/run-object.ts';
 
 const FILE = new URL('../fixtures/helmrelease-watch.jsonl', import.meta.url);
 const CAPTURED = readFileSync(FILE, 'utf8').trim().split('\n');

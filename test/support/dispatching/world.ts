@@ -1,7 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Run } from '../../../src/decide/model.ts';
 import { PostsyncError } from '../../../src/errors.ts';
-import { readRelease, readRun } from '../../../src/record/objects.ts';
+import { readRelease } from '../../../src/record/objects.ts';
+import { readRun } from '../../../src/record/run-object.ts';
 import { type GitHubOptions, openGitHub } from '../github/github.ts';
 import type { Fields, Workflow } from '../github/model.ts';
 import { NOON } from '../model.ts';

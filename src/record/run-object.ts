@@ -1,0 +1,124 @@
+import { z } from 'zod';
+import type { Dispatch as Dispatched, Run } from '../decide/model.ts';
+import { Metadata, parse, Time } from './parse.ts';
+
+const Dispatch = z
+  .object({
+    repository: z.string(),
+    trigger: z.enum(['repository_dispatch', 'workflow_dispatch']),
+    apiUrl: z.string(),
+    secret: z.object({ namespace: z.string(), name: z.string() }).optional(),
+    claimedAt: Time,
+    timeoutSeconds: z.number(),
+    startTimeoutSeconds: z.number(),
+    unanswered: z.string().optional(),
+    runId: z.number().optional(),
+    settled: z.boolean().prefault(false),
+  })
+  .transform(({ timeoutSeconds, startTimeoutSeconds, ...rest }) => ({
+    ...rest,
+    limits: { timeoutMs: timeoutSeconds * 1000, startTimeoutMs: startTimeoutSeconds * 1000 },
+  }));
+
+const SyncTestRun = z.object({
+  metadata: Metadata.extend({
+    ownerReferences: z.array(z.object({ kind: z.string(), uid: z.string() })).prefault([]),
+  }),
+  spec: z.object({
+    release: z.string(),
+    test: z.string(),
+    testKind: z.enum(['SyncTest', 'BuiltIn']).optional(),
+    testNamespace: z.string().optional(),
+    testGeneration: z.number().optional(),
+    digest: z.string().optional(),
+    attempt: z.number().int().prefault(1),
+    cause: z
+      .enum(['install', 'upgrade', 'rollback', 'retry', 'test-changed', 'manual', 'override'])
+      .prefault('manual'),
+    request: z.string().optional(),
+    abort: z.boolean().prefault(false),
+    verdict: z.enum(['passed', 'failed']).optional(),
+    reason: z.string().optional(),
+  }),
+  status: z
+    .object({
+      phase: z.enum(['Pending', 'Running', 'Passed', 'Failed', 'Inconclusive']).optional(),
+      reason: z.string().optional(),
+      message: z.string().prefault(''),
+      releaseUid: z.string().optional(),
+      digest: z.string().optional(),
+      revision: z.string().optional(),
+      testGeneration: z.number().optional(),
+      job: z.object({ namespace: z.string(), name: z.string(), uid: z.string() }).optional(),
+      dispatch: Dispatch.optional(),
+      startedAt: Time.optional(),
+      finishedAt: Time.optional(),
+    })
+    .prefault({}),
+});
+
+/** The label of runs that postsync created itself. */
+export const OURS = { 'app.kubernetes.io/managed-by': 'postsync' } as const;
+
+/** No SyncTest may have one of these names. */
+const BUILT_IN: ReadonlySet<string> = new Set(['http', 'helm-test', 'github']);
+
+const VERDICTS = { Passed: 'passed', Failed: 'failed', Inconclusive: 'inconclusive' } as const;
+
+/**
+ * A SyncTestRun as the API serves it.
+ *
+ * @throws {PostsyncError} `OBJECT_INVALID`: an unreadable run is never taken for an absent one
+ */
+export function readRun(object: unknown): Run {
+  const { metadata, spec, status } = parse(SyncTestRun, object, 'SyncTestRun');
+  const { namespace, name } = metadata;
+  const ours = metadata.labels['app.kubernetes.io/managed-by'] === 'postsync';
+  const owner = metadata.ownerReferences.find(({ kind }) => kind === 'HelmRelease')?.uid;
+  return present({
+    ref: { namespace, name },
+    uid: metadata.uid,
+    resourceVersion: metadata.resourceVersion,
+    createdAt: metadata.creationTimestamp,
+    ours,
+    release: spec.release,
+    releaseUid: status.releaseUid ?? (ours ? owner : undefined),
+    test: { namespace: spec.testNamespace ?? namespace, name: spec.test },
+    testKind: spec.testKind ?? (BUILT_IN.has(spec.test) ? 'BuiltIn' : 'SyncTest'),
+    testGeneration: status.testGeneration ?? spec.testGeneration,
+    digest: status.digest ?? spec.digest,
+    revision: status.revision,
+    attempt: spec.attempt,
+    cause: spec.cause,
+    request: spec.request,
+    abort: spec.abort,
+    override:
+      spec.cause === 'override' && spec.verdict
+        ? { verdict: spec.verdict, reason: spec.reason ?? '' }
+        : undefined,
+    job: status.job,
+    dispatch: status.dispatch as Dispatched | undefined,
+    startedAt: status.startedAt,
+    outcome: outcomeOf(status),
+  });
+}
+
+function outcomeOf({
+  phase,
+  reason = '',
+  message,
+  finishedAt,
+}: z.output<typeof SyncTestRun>['status']): Run['outcome'] {
+  if (phase === undefined || phase === 'Pending' || phase === 'Running' || !finishedAt) return undefined;
+  return {
+    verdict: VERDICTS[phase],
+    reason: reason as NonNullable<Run['outcome']>['reason'],
+    message,
+    finishedAt,
+  };
+}
+
+/** Drops what is undefined, which `exactOptionalPropertyTypes` wants absent. */
+function present(run: { [K in keyof Run]: Run[K] | undefined }): Run {
+  return Object.fromEntries(Object.entries(run).filter(([, value]) => value !== undefined)) as unknown as Run;
+}
