@@ -5,6 +5,9 @@ import type { Records } from '../ports.ts';
 /** Flux sends its event before it writes the status that says so; helm's own tests come between. */
 const PAUSES_MS = [1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
 
+/** However often a release is heard of, it is read no more often. */
+const LEAST_PAUSE_MS = 1_000;
+
 /** Reads live what somebody else than a watch told of, so that it is seen though a watch hangs. */
 export interface Hinted {
   readonly hear: (release: Ref) => void;
@@ -23,12 +26,31 @@ interface Heard {
 
 export function createHinted({ readRelease }: Pick<Records, 'readRelease'>, now: () => Date): Hinted {
   const heard = new Map<string, Heard>();
+  /** When each was read last, the oldest first. */
+  const readAt = new Map<string, number>();
+
+  function noteRead(key: string): void {
+    const at = now().getTime();
+    readAt.delete(key);
+    readAt.set(key, at);
+    for (const [old, time] of readAt) {
+      if (time > at - LEAST_PAUSE_MS) break;
+      readAt.delete(old);
+    }
+  }
+
   return {
-    hear: (ref) => void heard.set(keyOf(ref), { reads: 0, due: now() }),
+    hear(ref) {
+      const key = keyOf(ref);
+      const last = readAt.get(key) ?? Number.NEGATIVE_INFINITY;
+      const due = Math.max(now().getTime(), last + LEAST_PAUSE_MS);
+      heard.set(key, { reads: 0, due: new Date(due) });
+    },
     async read(ref) {
       const key = keyOf(ref);
       const known = heard.get(key);
       if (!known || now() < known.due) return known?.due;
+      noteRead(key);
       const release = await readRelease(ref);
       // Heard of again meanwhile: that is another look.
       if (heard.get(key) !== known) return undefined;

@@ -72,14 +72,27 @@ describe('a release that Flux told of', () => {
     assert.equal(server.reads, 2);
   });
 
-  test('is read once more when it is told of while it is read', async () => {
-    const { server, read, hear } = aServer(aRelease());
+  test('is read once more when it is told of while it is read, a second later', async () => {
+    const { server, read, hear, pass } = aServer(aRelease());
     server.whileRead = hear;
     hear();
     await read();
     server.whileRead = () => undefined;
-    await read();
+    assert.equal(await read(), 1);
+    assert.equal(server.reads, 1);
+    pass(1);
+    assert.equal(await read(), undefined);
     assert.equal(server.reads, 2);
+  });
+
+  test('is read once a second at most, however often it is told of', async () => {
+    const { server, read, hear, pass } = aServer(aRelease());
+    for (let n = 0; n < 100; n++) {
+      hear();
+      await read();
+      pass(0.05);
+    }
+    assert.ok(server.reads <= 5, `${server.reads}`);
   });
 
   test('and that is not there is not read again', async () => {
