@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { PostsyncError } from '../../errors.ts';
-import type { Accepted, WorkflowRun } from './github.ts';
+import type { Accepted, CommitStatus, WorkflowRun } from './github.ts';
 
 const Time = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 
@@ -47,6 +47,14 @@ const Token = z
   .looseObject({ token: z.string().min(1), expires_at: Time })
   .transform(({ token, expires_at }) => ({ token, expiresAt: expires_at }));
 
+const Statuses = z.array(
+  z
+    .looseObject({ context: z.string(), state: z.string(), description: z.string().nullish() })
+    .transform(
+      ({ context, state, description }): CommitStatus => ({ context, state, description: description ?? '' }),
+    ),
+);
+
 /** @param what what was tried, for messages */
 export function runIn(data: unknown, what: string): WorkflowRun {
   return readAs(Run, data, what);
@@ -54,6 +62,10 @@ export function runIn(data: unknown, what: string): WorkflowRun {
 
 export function runsIn(data: unknown, what: string): readonly WorkflowRun[] {
   return readAs(Runs, data, what).workflow_runs;
+}
+
+export function statusesIn(data: unknown, what: string): readonly CommitStatus[] {
+  return readAs(Statuses, data, what);
 }
 
 export function tokenIn(data: unknown, what: string): { readonly token: string; readonly expiresAt: Date } {

@@ -36,6 +36,15 @@ export interface WorkflowDispatch {
   readonly inputs: Readonly<Record<string, string>>;
 }
 
+/** What is said of a commit under a name: the newest of each counts. */
+export interface CommitStatus {
+  readonly context: string;
+  /** error, failure, pending, success */
+  readonly state: string;
+  /** At most 140 characters. */
+  readonly description: string;
+}
+
 /** GitHub lists no more runs than this for one query: where there are so many, older ones may be left out. */
 export const MOST_LISTED = 1000;
 
@@ -60,5 +69,13 @@ export interface GitHub {
   readRun(repository: string, id: number): Promise<WorkflowRun | undefined>;
   /** Asks a run to end; one that has ended already is fine. Takes no turn, as above. */
   cancelRun(repository: string, id: number): Promise<void>;
+  /** The newest 100 of a commit, newest first. */
+  listStatuses(repository: string, sha: string): Promise<readonly CommitStatus[]>;
+  /** Takes no turn, as above. */
+  createStatus(
+    repository: string,
+    sha: string,
+    status: CommitStatus & { readonly url?: string | undefined },
+  ): Promise<void>;
   readonly limits: Limits;
 }

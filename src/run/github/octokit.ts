@@ -3,11 +3,13 @@ import { Octokit } from '@octokit/rest';
 import { type ErrorCode, PostsyncError } from '../../errors.ts';
 import { VERSION } from '../../version.ts';
 import { detailsIn, runIn, runsIn, tokenIn } from './answers.ts';
+import { type Answer, type Call, type Operation, partsOf } from './calls.ts';
 import type { Credential } from './credentials.ts';
 import { type Failure, isLimit, translate, wordsOf } from './failures.ts';
 import { type GitHub, MOST_LISTED, type WorkflowRun } from './github.ts';
 import { createLimits } from './limits.ts';
 import { createPages } from './pages.ts';
+import { statusCalls } from './statuses.ts';
 import { createTokens } from './tokens.ts';
 import { createFetch } from './transport.ts';
 
@@ -15,14 +17,6 @@ import { createFetch } from './transport.ts';
 const API_VERSION = '2022-11-28';
 
 const PER_PAGE = 100;
-
-export type Operation =
-  | 'dispatch_repository'
-  | 'dispatch_workflow'
-  | 'list_runs'
-  | 'read_run'
-  | 'cancel_run'
-  | 'create_token';
 
 export interface ConnectOptions {
   /** `https://api.github.com`, or `https://HOST/api/v3` of a GitHub Enterprise Server. */
@@ -35,28 +29,11 @@ export interface ConnectOptions {
   readonly now?: () => Date;
 }
 
-interface Call {
-  readonly operation: Operation;
-  /** What is tried, for messages. */
-  readonly what: string;
-  readonly route: string;
-  readonly parameters?: Readonly<Record<string, unknown>>;
-  readonly etag?: string | undefined;
-  /** Statuses of 400 and more that are an answer, and no failure. */
-  readonly fine?: readonly number[];
-}
-
 /** What it means for a request that no token can be had for it. */
 const WITHOUT_TOKEN: Partial<Record<ErrorCode, ErrorCode>> = {
   GITHUB_UNANSWERED: 'GITHUB_UNREACHABLE',
   GITHUB_REJECTED: 'GITHUB_UNAUTHORIZED',
 };
-
-interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | number | undefined>>;
-  readonly data: unknown;
-}
 
 /**
  * GitHub by Octokit, without its plug-ins for retries and throttling: they send a POST again that may have arrived.
@@ -229,6 +206,7 @@ export function connectGitHub(options: ConnectOptions): GitHub {
         fine: [409],
       });
     },
+    ...statusCalls({ read, write }),
   };
 }
 
@@ -244,17 +222,6 @@ function signer(credential: Credential): (() => Promise<string>) | undefined {
       throw new PostsyncError('GITHUB_UNAUTHORIZED', `the private key of GitHub App ${appId} cannot sign`);
     }
   };
-}
-
-function partsOf(repository: string): { readonly owner: string; readonly repo: string } {
-  const [owner, repo, ...rest] = repository.split('/');
-  if (owner === undefined || repo === undefined || rest.length > 0 || !isPlain(owner) || !isPlain(repo))
-    throw new PostsyncError('GITHUB_REJECTED', `${repository} is not a repository: it must be owner/name`);
-  return { owner, repo };
-}
-
-function isPlain(part: string): boolean {
-  return /^(?!\.{1,2}$)[\w.-]+$/.test(part);
 }
 
 function failed(response: Answer): Failure {

@@ -37,6 +37,8 @@ function aWorld() {
     dispatchRepository: () => assert.fail('nothing is dispatched'),
     dispatchWorkflow: () => assert.fail('nothing is dispatched'),
     cancelRun: () => assert.fail('nothing is cancelled'),
+    listStatuses: () => assert.fail('nothing is reported'),
+    createStatus: () => assert.fail('nothing is reported'),
     listRuns: (repository, query) => {
       queries.push(query);
       return answer(`list ${repository}`, () => [...world.runs]);

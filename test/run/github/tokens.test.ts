@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, verify } from 'node:crypto';
 import { describe, test } from 'node:test';
+import type { Operation } from '../../../src/run/github/calls.ts';
 import { readCredential } from '../../../src/run/github/credentials.ts';
-import { connectGitHub, type Operation } from '../../../src/run/github/octokit.ts';
+import { connectGitHub } from '../../../src/run/github/octokit.ts';
 import { answering, type Reply, type Seen } from '../../support/answering.ts';
 import { failureOf } from './given.ts';
 

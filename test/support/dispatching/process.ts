@@ -162,6 +162,8 @@ function stepped(github: GitHub, step: Step): GitHub {
     listRuns: (...given) => step('list runs', () => github.listRuns(...given)),
     readRun: (...given) => step('read run', () => github.readRun(...given)),
     cancelRun: (...given) => step('cancel run', () => github.cancelRun(...given)),
+    listStatuses: (...given) => step('list statuses', () => github.listStatuses(...given)),
+    createStatus: (...given) => step('create status', () => github.createStatus(...given)),
   };
 }
 
