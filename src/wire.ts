@@ -160,8 +160,7 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
   }
 
   function onHint(release: Ref): void {
-    hinted.hear(release);
-    onRelease(release);
+    if (hinted.hear(release)) onRelease(release);
   }
 
   metrics.gauges({

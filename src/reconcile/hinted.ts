@@ -10,7 +10,8 @@ const LEAST_PAUSE_MS = 1_000;
 
 /** Reads live what somebody else than a watch told of, so that it is seen though a watch hangs. */
 export interface Hinted {
-  readonly hear: (release: Ref) => void;
+  /** @returns whether to look now; otherwise a look is to come */
+  readonly hear: (release: Ref) => boolean;
   /**
    * Reads a release, if it was heard of, until it stands still.
    *
@@ -42,9 +43,12 @@ export function createHinted({ readRelease }: Pick<Records, 'readRelease'>, now:
   return {
     hear(ref) {
       const key = keyOf(ref);
+      const at = now().getTime();
+      const known = heard.get(key);
+      if (known?.reads === 0 && known.due.getTime() > at) return false;
       const last = readAt.get(key) ?? Number.NEGATIVE_INFINITY;
-      const due = Math.max(now().getTime(), last + LEAST_PAUSE_MS);
-      heard.set(key, { reads: 0, due: new Date(due) });
+      heard.set(key, { reads: 0, due: new Date(Math.max(at, last + LEAST_PAUSE_MS)) });
+      return true;
     },
     async read(ref) {
       const key = keyOf(ref);

@@ -95,6 +95,21 @@ describe('a release that Flux told of', () => {
     assert.ok(server.reads <= 5, `${server.reads}`);
   });
 
+  test('is looked at no more often for that, and anew when it was not at rest', async () => {
+    const { server, read, hear, pass } = aServer(aRelease());
+    assert.equal(hear(), true);
+    await read();
+    assert.equal(hear(), true);
+    assert.equal(await read(), 1);
+    assert.equal(hear(), false);
+    pass(1);
+    server.release = moving();
+    assert.equal(hear(), true);
+    await read();
+    pass(0.5);
+    assert.equal(hear(), true);
+  });
+
   test('and that is not there is not read again', async () => {
     const { read, hear } = aServer(undefined);
     hear();
