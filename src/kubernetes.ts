@@ -6,6 +6,7 @@ import { type ErrorCode, PostsyncError } from './errors.ts';
 /** The kinds of object that postsync reads or writes, and where the API serves them. */
 const GROUPS = {
   helmreleases: '/apis/helm.toolkit.fluxcd.io/v2',
+  kustomizations: '/apis/kustomize.toolkit.fluxcd.io/v1',
   synctests: '/apis/postsync.dev/v1alpha1',
   synctestruns: '/apis/postsync.dev/v1alpha1',
   jobs: '/apis/batch/v1',

@@ -1,6 +1,7 @@
 import type { Rollout } from './decide/identity.ts';
 import type {
   Cause,
+  CommitReport,
   Dispatch,
   JobRef,
   Link,
@@ -76,6 +77,8 @@ export interface Records {
   /** Takes a claim back: nothing was sent. */
   unclaimRun(run: Run): Promise<Run>;
   noteDispatch(run: Run, note: Pick<Dispatch, 'unanswered'> | Pick<Dispatch, 'settled'> | Link): Promise<Run>;
+  /** Writes down what came of a report, and tells a problem on the release. */
+  noteReport(release: Release, run: Run, report: CommitReport): Promise<Run>;
   endRun(run: Run, outcome: Outcome, ending?: Ending): Promise<Run>;
   removeRun(run: Run): Promise<void>;
   /** @throws {PostsyncError} `API_CONFLICT` when the release changed since it was read */
@@ -159,6 +162,19 @@ export interface Dispatches {
   confirm(run: Run, workflowRunId: number): Promise<Link | undefined>;
   /** Cancels what goes on of an ended run. @returns when to try again; `undefined`: nothing goes on, or it is given up */
   stop(run: Run, now: Date): Promise<Date | undefined>;
+}
+
+/** A run with a verdict. */
+export type Ended = Run & { readonly outcome: Outcome };
+
+/** Says verdicts on the commits that releases came from. A report that fails changes no verdict. */
+export interface Reports {
+  /**
+   * Reports a run that has ended, in the background; `release` is looked at again when something came of it.
+   *
+   * @returns what came of it, to be written down; a date: ask again then; `undefined`: it is under way
+   */
+  report(run: Ended, syncTest: SyncTest, release: Release): CommitReport | Date | undefined;
 }
 
 /** A run that was dispatched, as far as it says who may call back. */

@@ -114,21 +114,24 @@ const HelmTest = z.strictObject({
   reuse: z.boolean().default(true),
 });
 
+const repository = z.string().regex(/^[\w.-]+\/[\w.-]+$/, 'is not OWNER/REPOSITORY');
+const secretRef = z.strictObject({ name: Name });
+const apiUrl = z
+  .url({ protocol: /^https$/, error: 'is not an https:// address' })
+  .refine((url) => urlProblem(url) === undefined, 'is not an address to call')
+  .transform((url) => url.replace(/\/+$/, ''));
+
 const Github = z
   .strictObject({
-    repository: z.string().regex(/^[\w.-]+\/[\w.-]+$/, 'is not OWNER/REPOSITORY'),
+    repository,
     trigger: z.enum(['repository_dispatch', 'workflow_dispatch']).default('repository_dispatch'),
     eventType: z.string().min(1).max(100).optional(),
     workflow: Name.optional(),
     ref: Name.optional(),
     payload: Loose.optional(),
     inputs: Strings.optional(),
-    secretRef: z.strictObject({ name: Name }).optional(),
-    apiUrl: z
-      .url({ protocol: /^https$/, error: 'is not an https:// address' })
-      .refine((url) => urlProblem(url) === undefined, 'is not an address to call')
-      .transform((url) => url.replace(/\/+$/, ''))
-      .optional(),
+    secretRef: secretRef.optional(),
+    apiUrl: apiUrl.optional(),
   })
   .refine(({ trigger, workflow, ref }) => trigger !== 'workflow_dispatch' || (workflow && ref), {
     message: 'workflow_dispatch needs workflow and ref',
@@ -140,6 +143,9 @@ const Github = z
     message:
       "apiUrl needs secretRef: the administrator's credential goes to the administrator's address only",
   });
+
+/** Where a verdict is reported as the status of a commit. */
+const CommitStatus = z.strictObject({ repository, secretRef, apiUrl: apiUrl.optional() });
 
 /** What a test does; the schema of each is applied only to the one that is given. */
 export const BODIES = {
@@ -174,12 +180,14 @@ export const Settings = z.object({
     .record(z.string().regex(/^[A-Za-z0-9]([\w.-]{0,61}[A-Za-z0-9])?$/, 'is not a name'), z.string())
     .default({}),
   inconclusiveExitCodes: z.array(z.int().min(1).max(255)).default([75]),
+  commitStatus: CommitStatus.optional(),
 });
 
 export type HttpCheck = z.output<typeof HttpCheck>;
 export type ShortJob = z.output<typeof ShortJob>;
 export type JobTemplate = z.output<typeof Template>;
 export type HelmTest = z.output<typeof HelmTest>;
+export type CommitStatus = z.output<typeof CommitStatus>;
 export type Github = z.output<typeof Github>;
 
 function isPattern(text: string): boolean {

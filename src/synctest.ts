@@ -5,6 +5,7 @@ import { PostsyncError } from './errors.ts';
 import { urlProblem } from './link-local.ts';
 import {
   BODIES,
+  type CommitStatus,
   type Github,
   type HelmTest,
   type HttpCheck,
@@ -13,7 +14,7 @@ import {
   type ShortJob,
 } from './synctest-schema.ts';
 
-export type { Github, HelmTest, HttpCheck, JobTemplate, ShortJob } from './synctest-schema.ts';
+export type { CommitStatus, Github, HelmTest, HttpCheck, JobTemplate, ShortJob } from './synctest-schema.ts';
 
 /** What a test does. `none` where the spec is invalid: such a test is never started. */
 export type Body =
@@ -35,6 +36,8 @@ export interface SyncTest {
   /** What its containers say may leave the Job's namespace. */
   readonly shareOutput: boolean;
   readonly inconclusiveExitCodes: readonly number[];
+  /** Absent: it is not reported on commits. */
+  readonly commitStatus?: CommitStatus;
 }
 
 /** A release's line per test is an annotation `tests.postsync.dev/NAME`, and a run's name holds the test's. */
@@ -139,7 +142,7 @@ type Identity = Pick<Test, 'ref' | 'kind' | 'generation' | 'createdAt' | 'invali
 
 function syncTest(settings: z.output<typeof Settings>, body: Body, identity: Identity): SyncTest {
   const { suspend, releases, namespaceSelector, settle, timeout, startTimeout, ...rest } = settings;
-  const { params, runIn, shareOutput, inconclusiveExitCodes, ...policy } = rest;
+  const { params, runIn, shareOutput, inconclusiveExitCodes, commitStatus, ...policy } = rest;
   return {
     test: {
       ...identity,
@@ -155,6 +158,7 @@ function syncTest(settings: z.output<typeof Settings>, body: Body, identity: Ide
     runIn,
     shareOutput,
     inconclusiveExitCodes,
+    ...(commitStatus && { commitStatus }),
     // The program that runs hooks is ours, and so are its exit codes.
     ...(body.kind === 'helmTest' && { runIn: 'release', inconclusiveExitCodes: [75] }),
   };

@@ -2,14 +2,16 @@ import { callbackToken } from './callback-token.ts';
 import { keyOf, type Ref, type Run } from './decide/model.ts';
 import { refusalOf } from './github-allow.ts';
 import type { Kubernetes } from './kubernetes.ts';
+import type { Logger } from './log.ts';
 import type { GithubLimit, Metrics } from './metrics.ts';
-import type { Dispatches, Refused } from './ports.ts';
+import type { Dispatches, Refused, Reports } from './ports.ts';
 import { type Accounts, createAccounts } from './run/github/accounts.ts';
 import { checkTest } from './run/github/check.ts';
 import { createCredentials } from './run/github/credentials.ts';
 import { createDispatches } from './run/github/dispatches.ts';
 import { createRunLists } from './run/github/lists.ts';
 import type { Callback } from './run/github/payload.ts';
+import { createReports } from './run/github/reports.ts';
 import type { Config } from './settings.ts';
 import type { GithubDefaults, SyncTest } from './synctest.ts';
 
@@ -17,12 +19,14 @@ export interface GithubOptions {
   readonly config: Config;
   readonly kubernetes: Kubernetes;
   readonly metrics: Metrics;
+  readonly log: Logger;
   /** Something was heard of a release's workflow run. */
   readonly wake: (release: Ref) => void;
 }
 
 export interface WiredGithub {
   readonly dispatches: Dispatches;
+  readonly reports: Reports;
   readonly check: (syncTest: SyncTest) => Promise<Refused | undefined>;
   /** How the credentials in use stand with GitHub's limits. */
   readonly limits: () => readonly GithubLimit[];
@@ -36,7 +40,7 @@ export function githubDefaults({ githubCredentialDirectory, githubAllow }: Confi
 const now = () => new Date();
 
 /** Joins what runs tests on GitHub. Octokit is loaded when it is needed first: most have no such test. */
-export function wireGithub({ config, kubernetes, metrics, wake }: GithubOptions): WiredGithub {
+export function wireGithub({ config, kubernetes, metrics, log, wake }: GithubOptions): WiredGithub {
   const { githubCredentialDirectory: directory, githubApiUrl: apiUrl, clusterName } = config;
   const { refusal } = githubDefaults(config);
   const onCall = (operation: string, code: number, seconds: number) =>
@@ -54,6 +58,7 @@ export function wireGithub({ config, kubernetes, metrics, wake }: GithubOptions)
   const lists = createRunLists({ now, wake });
   return {
     dispatches: createDispatches({ ...options, lists, callbackOf: (run) => callbackOf(config, run) }),
+    reports: createReports({ accounts, kubernetes, apiUrl, clusterName, wake, log, now }),
     check: (syncTest) => checkTest(options, syncTest),
     limits: () => accounts.all().map(limitOf),
   };

@@ -93,7 +93,13 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
       onTest(test);
     },
   });
-  const { dispatches, check, limits } = wireGithub({ config, kubernetes, metrics, wake: onRelease });
+  const { dispatches, reports, check, limits } = wireGithub({
+    config,
+    kubernetes,
+    metrics,
+    log,
+    wake: onRelease,
+  });
   const hinted = createHinted(records, () => new Date());
   const world: World = tables;
   const deps: Deps = {
@@ -101,6 +107,7 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     records,
     jobs,
     dispatches,
+    reports,
     admission,
     policy() {
       const heardSince = heard.since();

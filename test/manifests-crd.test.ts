@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { z } from 'zod';
 import type { Kubernetes } from '../src/kubernetes.ts';
 import { readRun } from '../src/record/run-object.ts';
-import { createRun, endRun, pinRun, startRun } from '../src/record/runs.ts';
+import { createRun, endRun, noteReport, pinRun, startRun } from '../src/record/runs.ts';
 import { readSyncTest } from '../src/synctest.ts';
 import { BODIES, Settings } from '../src/synctest-schema.ts';
 import { type Schema, schemaOf, validatorOf } from './support/manifests.ts';
@@ -99,6 +99,9 @@ describe('the API server keeps every field of a SyncTestRun that is written', ()
     const outcome = { verdict: 'failed', reason: 'JobFailed', message: 'm', finishedAt: new Date() } as const;
     await endRun(kubernetes, anyRun, outcome, { startedAt: new Date() });
     await endRun(kubernetes, anyRun, { ...outcome, verdict: 'passed' });
+    const sha = '9f8d1117c2a3b4c5d6e7f8091a2b3c4d5e6f7081';
+    await noteReport(kubernetes, anyRun, { repository: 'acme/fleet', sha, state: 'failure' });
+    await noteReport(kubernetes, anyRun, { repository: 'acme/fleet', problem: 'no commit is known' });
     allValid(written.map((body) => ({ ...anyRunObject(), ...body })));
   });
 

@@ -111,7 +111,7 @@ describe('the service may do what it does, and no more', () => {
     assert.doesNotMatch(JSON.stringify(roles), /secrets|"\*"/);
   });
 
-  test('as far as calls can be read off the source, with Secrets by a component', () => {
+  test('as far as calls can be read off the source, with what only components grant', () => {
     const files = readdirSync(new URL('../src/', import.meta.url), { recursive: true, encoding: 'utf8' });
     const sources = files
       .filter((file) => file.endsWith('.ts') && !file.startsWith('embedded'))
@@ -122,7 +122,7 @@ describe('the service may do what it does, and no more', () => {
     assert.ok(calls.length >= 5);
     for (const [, verb = '', resource = ''] of calls) {
       const verbs = granted.get(resource)?.split(' ') ?? [];
-      if (resource === 'secrets') assert.equal(verb, 'get');
+      if (resource === 'secrets' || resource === 'kustomizations') assert.equal(verb, 'get');
       else assert.ok(verbs.includes(verb === 'remove' ? 'delete' : verb), `${verb} ${resource}`);
     }
   });
@@ -333,7 +333,20 @@ describe('the component github', () => {
     const used = examples.flatMap(
       (one) => JSON.stringify(one).match(/"secretRef":\{"name":"[^"]+"\}/g) ?? [],
     );
-    assert.equal(used.filter((text) => text.includes('"postsync-github"')).length, 2);
+    assert.equal(used.filter((text) => text.includes('"postsync-github"')).length, 3);
+  });
+});
+
+describe('the component commit-status', () => {
+  test('lets the service read Kustomizations, and nothing else', () => {
+    const component = manifestsIn('components/commit-status');
+    assert.deepEqual(only(component, 'ClusterRole').rules, [
+      { apiGroups: ['kustomize.toolkit.fluxcd.io'], resources: ['kustomizations'], verbs: ['get'] },
+    ]);
+    const { name, namespace } = only(base, 'ServiceAccount').metadata;
+    const { subjects, roleRef } = only(component, 'ClusterRoleBinding');
+    assert.deepEqual(subjects, [{ kind: 'ServiceAccount', name, namespace }]);
+    assert.equal((roleRef as { name: string }).name, only(component, 'ClusterRole').metadata.name);
   });
 });
 
@@ -421,7 +434,7 @@ describe('an example', () => {
   });
 
   test('of each kind is there', () => {
-    assert.equal(syncTests.length, 8);
+    assert.equal(syncTests.length, 9);
     const kinds = new Set(examples.map(({ kind }) => kind));
     for (const kind of ['HelmRelease', 'Kustomization', 'GitRepository', 'Role'])
       assert.ok(kinds.has(kind), kind);

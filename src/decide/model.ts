@@ -189,6 +189,16 @@ export interface Dispatch {
   readonly settled: boolean;
 }
 
+/** What was said of a run's verdict on the commit that its release came from, or why nothing was. */
+export interface CommitReport {
+  /** `owner/name` */
+  readonly repository: string;
+  readonly sha?: string;
+  readonly state?: 'success' | 'failure' | 'error';
+  /** A sentence; it is not tried again. */
+  readonly problem?: string;
+}
+
 /** A workflow run, for people and to find it again. */
 export interface Link {
   readonly runId: number;
@@ -230,6 +240,10 @@ export interface Run {
   readonly override?: { readonly verdict: Verdict; readonly reason: string };
   readonly job?: JobRef;
   readonly dispatch?: Dispatch;
+  /** Where people can read on. */
+  readonly url?: string;
+  /** Absent: nothing came of it yet, or nobody asked for it. */
+  readonly commitStatus?: CommitReport;
   /** When its container began to run. */
   readonly startedAt?: Date;
   readonly outcome?: Outcome;

@@ -15,10 +15,11 @@ import { plan } from '../decide/plan.ts';
 import { project } from '../decide/result.ts';
 import { isStarted } from '../decide/standing.ts';
 import { isCode } from '../errors.ts';
-import type { Dispatches, Jobs, Records } from '../ports.ts';
+import type { Dispatches, Jobs, Records, Reports } from '../ports.ts';
 import type { Admission } from './admission.ts';
 import { stateOf } from './finish.ts';
 import { perform } from './perform.ts';
+import { report } from './report.ts';
 import { tidy } from './tidy.ts';
 import { observe, type World } from './world.ts';
 
@@ -28,6 +29,7 @@ export interface Deps {
   readonly records: Records;
   readonly jobs: Jobs;
   readonly dispatches: Dispatches;
+  readonly reports: Reports;
   readonly admission: Admission;
   readonly policy: () => Policy;
   readonly log: Logger;
@@ -59,7 +61,7 @@ export async function reconcile(deps: Deps, ref: Ref): Promise<Date | undefined>
     tidyAt = await tidy(deps, ref);
   }
   if (failure !== undefined) throw failure;
-  return earliest([wakeAt, tidyAt]);
+  return earliest([wakeAt, tidyAt, await report(deps, ref)]);
 }
 
 async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Date | undefined; failure?: unknown }> {

@@ -5,13 +5,14 @@ import type { Kubernetes } from '../kubernetes.ts';
 import type { NewRun, Records } from '../ports.ts';
 import type { SyncTest } from '../synctest.ts';
 import type { Table } from '../table.ts';
-import { tell, tellVerdict } from './events.ts';
+import { type Telling, tell, tellVerdict } from './events.ts';
 import { notRolledOut, writeProjection } from './release.ts';
 import {
   claimRun,
   createRun,
   endRun,
   noteDispatch,
+  noteReport,
   pinRun,
   removeRun,
   startRun,
@@ -58,6 +59,18 @@ export function createRecords(kubernetes: Kubernetes, { releases, runs, tests }:
     throw new PostsyncError('API_CONFLICT', `${name} was there and is gone`, { cause: taken });
   }
 
+  function tellProblem(release: Release, problem: Omit<Telling, 'type'>): Promise<void> {
+    const { name, reason, message } = problem;
+    const hash = shortHash([release.uid, name, reason, message]);
+    const told = {
+      name: `${release.ref.name.slice(0, 200)}.${hash}`,
+      type: 'Warning',
+      reason,
+      message,
+    } as const;
+    return tell(kubernetes, release, told);
+  }
+
   return {
     readRelease: (ref) => readLive(releases, 'helmreleases', ref),
     readRun: (ref) => readLive(runs, 'synctestruns', ref),
@@ -78,6 +91,15 @@ export function createRecords(kubernetes: Kubernetes, { releases, runs, tests }:
     claimRun: (run, claim) => remember(claimRun(kubernetes, run, claim), run.ref),
     unclaimRun: (run) => remember(unclaimRun(kubernetes, run), run.ref),
     noteDispatch: (run, note) => remember(noteDispatch(kubernetes, run, note), run.ref),
+    async noteReport(release, run, report) {
+      // Told first: nobody would tell it once it is written down. The Event is one, by its name.
+      if (report.problem !== undefined) {
+        const name = `${run.test.namespace}.${run.test.name}`;
+        const message = `no commit status of test ${run.test.name}: ${report.problem}`;
+        await tellProblem(release, { name, reason: 'CommitStatusFailed', message });
+      }
+      return remember(noteReport(kubernetes, run, report), run.ref);
+    },
     endRun: (run, outcome, ending) => remember(endRun(kubernetes, run, outcome, ending), run.ref),
     async removeRun(run) {
       await removeRun(kubernetes, run).catch((error: unknown) => {
@@ -95,13 +117,7 @@ export function createRecords(kubernetes: Kubernetes, { releases, runs, tests }:
       }
     },
     tellVerdict: (release, run, outcome) => tellVerdict(kubernetes, release, run, outcome),
-    tellProblem: (release, { name, reason, message }) =>
-      tell(kubernetes, release, {
-        name: `${release.ref.name.slice(0, 200)}.${shortHash([release.uid, name, reason, message])}`,
-        type: 'Warning',
-        reason,
-        message,
-      }),
+    tellProblem,
     notRolledOut: (workloads) => notRolledOut(kubernetes, workloads),
   };
 }

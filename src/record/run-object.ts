@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Dispatch as Dispatched, Run } from '../decide/model.ts';
+import type { CommitReport, Dispatch as Dispatched, Run } from '../decide/model.ts';
 import { Metadata, parse, Time } from './parse.ts';
 
 const Dispatch = z
@@ -51,6 +51,15 @@ const SyncTestRun = z.object({
       testGeneration: z.number().optional(),
       job: z.object({ namespace: z.string(), name: z.string(), uid: z.string() }).optional(),
       dispatch: Dispatch.optional(),
+      url: z.string().optional(),
+      commitStatus: z
+        .object({
+          repository: z.string(),
+          sha: z.string().optional(),
+          state: z.enum(['success', 'failure', 'error']).optional(),
+          problem: z.string().optional(),
+        })
+        .optional(),
       startedAt: Time.optional(),
       finishedAt: Time.optional(),
     })
@@ -98,6 +107,8 @@ export function readRun(object: unknown): Run {
         : undefined,
     job: status.job,
     dispatch: status.dispatch as Dispatched | undefined,
+    url: status.url,
+    commitStatus: status.commitStatus as CommitReport | undefined,
     startedAt: status.startedAt,
     outcome: outcomeOf(status),
   });

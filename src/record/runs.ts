@@ -1,4 +1,4 @@
-import type { Dispatch, Link, Outcome, Run, Test, Verdict } from '../decide/model.ts';
+import type { CommitReport, Dispatch, Link, Outcome, Run, Test, Verdict } from '../decide/model.ts';
 import { durationText, revisionText } from '../decide/result.ts';
 import type { Kubernetes } from '../kubernetes.ts';
 import type { Claim, Ending, NewRun, Started } from '../ports.ts';
@@ -130,6 +130,11 @@ export function noteDispatch(
   const free = { ...run, resourceVersion: undefined };
   if (!('url' in note)) return writeStatus(kubernetes, free, { dispatch: note });
   return writeStatus(kubernetes, free, { dispatch: { runId: note.runId }, url: note.url });
+}
+
+/** Writes down what came of a report on a commit. The verdict has been written, and stays. */
+export function noteReport(kubernetes: Kubernetes, run: Run, commitStatus: CommitReport): Promise<unknown> {
+  return writeStatus(kubernetes, { ...run, resourceVersion: undefined }, { commitStatus });
 }
 
 /** Writes the verdict. Nothing changes it afterwards. */

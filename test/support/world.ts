@@ -8,7 +8,7 @@ import {
   type Test,
 } from '../../src/decide/model.ts';
 import { PostsyncError } from '../../src/errors.ts';
-import type { Dispatches, Jobs, KnownJob, Records } from '../../src/ports.ts';
+import type { Dispatches, Jobs, KnownJob, Records, Reports } from '../../src/ports.ts';
 import { createAdmission } from '../../src/reconcile/admission.ts';
 import { type Deps, reconcile } from '../../src/reconcile/reconcile.ts';
 import { releaseKeyOf } from '../../src/reconcile/world.ts';
@@ -66,11 +66,13 @@ interface WorldOptions {
   readonly maxRuns?: number;
   /** What somebody else found out, so that no Job is needed. */
   readonly recorded?: Outcome;
+  /** What says verdicts on commits, and the tests that ask for it. */
+  readonly reports?: Reports;
 }
 
 /** A cluster in memory, and the loop against it: `look` may die anywhere, `restart` begins anew with what is there. */
 export function aWorld(options: WorldOptions = {}) {
-  const { release = aRelease(), tests = [aTest()], maxRuns = 0, recorded } = options;
+  const { release = aRelease(), tests = [aTest()], maxRuns = 0, recorded, reports = NO_REPORTS } = options;
   const releases = new Map([[keyOf(release.ref), release]]);
   const seen = new Map(releases);
   const runs = new Map<string, Run>();
@@ -176,6 +178,11 @@ export function aWorld(options: WorldOptions = {}) {
       write('claim run', () => putRun(run, { releaseUid: uid, digest, dispatch })),
     unclaimRun: (run) => write('unclaim run', () => putRun(run, { dispatch: undefined } as never)),
     noteDispatch: (run, note) => write('note dispatch', () => noteDispatch(run, note)),
+    noteReport: (_, run, commitStatus) =>
+      write('note report', () => {
+        const { resourceVersion } = runs.get(keyOf(run.ref)) ?? run;
+        return putRun({ ...run, resourceVersion }, { commitStatus });
+      }),
     endRun: (run, outcome, { startedAt, link, settled } = {}) =>
       write('end run', () =>
         putRun(run, {
@@ -257,6 +264,7 @@ export function aWorld(options: WorldOptions = {}) {
     records,
     jobs: runner,
     dispatches: noDispatches(),
+    reports,
     admission: createAdmission({ maxRuns, now: () => now, onRoom: ({ name }) => told.push(name) }),
     policy: () => POLICY,
     log: {
@@ -326,6 +334,13 @@ function merged(
 function never(): never {
   throw new Error('nothing is dispatched here');
 }
+
+/** For worlds whose tests ask for no report. */
+export const NO_REPORTS: Reports = {
+  report() {
+    throw new Error('nothing is reported here');
+  },
+};
 
 /** For worlds whose tests are all Jobs. */
 export function noDispatches(): Dispatches {

@@ -14,6 +14,7 @@ import type { GitHub } from '../../../src/run/github/github.ts';
 import { createRunLists } from '../../../src/run/github/lists.ts';
 import { connectGitHub } from '../../../src/run/github/octokit.ts';
 import { createTables } from '../../../src/tables.ts';
+import { NO_REPORTS } from '../world.ts';
 import type { ApiServer, Step } from './api-server.ts';
 
 /** A process of postsync: what it does of tests on GitHub, with the real parts of it, and its own memory. */
@@ -92,6 +93,7 @@ export function aProcess(options: ProcessOptions): Process {
       clusterName: 'test',
       callbackOf: () => undefined,
     }),
+    reports: NO_REPORTS,
     admission: createAdmission({ maxRuns: 0, now, onRoom: wake }),
     policy: () => ({ retryBackoffMs: 30_000 }),
     log,
