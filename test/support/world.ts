@@ -36,8 +36,9 @@ function aTable<T>(server: ReadonlyMap<string, T>, groupOf: (value: T) => string
   };
 }
 
-function aSyncTest(test: Test): SyncTest {
+function aSyncTest(test: Test, { reports }: Pick<WorldOptions, 'reports'>): SyncTest {
   return {
+    ...(reports && { commitStatus: { repository: 'acme/fleet', secretRef: { name: 'fleet' } } }),
     test,
     body: { kind: 'none' },
     params: {},
@@ -66,7 +67,7 @@ interface WorldOptions {
   readonly maxRuns?: number;
   /** What somebody else found out, so that no Job is needed. */
   readonly recorded?: Outcome;
-  /** What says verdicts on commits, and the tests that ask for it. */
+  /** What says verdicts on commits; all tests ask for that. Absent: none does. */
   readonly reports?: Reports;
 }
 
@@ -77,7 +78,7 @@ export function aWorld(options: WorldOptions = {}) {
   const seen = new Map(releases);
   const runs = new Map<string, Run>();
   const jobs = new Map<string, StoredJob>();
-  const syncTests = new Map(tests.map((test) => [keyOf(test.ref), aSyncTest(test)]));
+  const syncTests = new Map(tests.map((test) => [keyOf(test.ref), aSyncTest(test, options)]));
   const writes: string[] = [];
   const failures = new Map<string, PostsyncError>();
   const happenings = new Map<string, () => void>();
@@ -303,7 +304,7 @@ export function aWorld(options: WorldOptions = {}) {
       [...runs.values()].map(({ outcome }) => outcome && `${outcome.verdict} ${outcome.reason}`),
     putRelease,
     putRun: (run: Run) => runs.set(keyOf(run.ref), run),
-    putTest: (test: Test) => syncTests.set(keyOf(test.ref), aSyncTest(test)),
+    putTest: (test: Test) => syncTests.set(keyOf(test.ref), aSyncTest(test, options)),
     removeRelease() {
       releases.clear();
       seen.clear();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Outcome, Run } from '../../../src/decide/model.ts';
+import type { CommitReport, Outcome, Run } from '../../../src/decide/model.ts';
 import { PostsyncError } from '../../../src/errors.ts';
 import type { Ended } from '../../../src/ports.ts';
 import { createAccounts } from '../../../src/run/github/accounts.ts';
@@ -47,15 +47,15 @@ async function aWorld({ token = TOKEN, secret }: WorldOptions = {}) {
   let at = after(61).getTime();
   const now = () => new Date(at);
   let woken = Promise.withResolvers<void>();
+  const wake = () => woken.resolve();
+  const keepLine = (...line: unknown[]) => void logged.push(line);
   const begin = () => {
-    const wake = () => woken.resolve();
     const accounts = createAccounts({
       credentials: createCredentials(kubernetes),
       connect: async (apiUrl, credential) => connectGitHub({ apiUrl, credential, now }),
       wake,
       now,
     });
-    const keepLine = (...line: unknown[]) => void logged.push(line);
     const log = { info: keepLine, warn: keepLine } as never;
     return createReports({ accounts, kubernetes, apiUrl: github.url, clusterName: 'prod', wake, log, now });
   };
@@ -106,10 +106,10 @@ describe('a verdict is reported on the commit', () => {
     await using world = await aWorld();
     const name = 'x'.repeat(253);
     for (const last of ['a', 'b']) {
-      await world.found(
-        anEnded({}, { uid: last }),
-        aRelease({ ...RELEASE, ref: { namespace: 'apps', name: `${name}${last}` }, revision: {} } as never),
-      );
+      await world.found(anEnded({}, { uid: last }), {
+        ...RELEASE,
+        ref: { namespace: 'apps', name: `${name}${last}` },
+      });
       world.pass(2000);
     }
     const contexts = world.github.statuses(REPOSITORY, SHA).map(({ context }) => context);
@@ -158,7 +158,7 @@ describe('a report that fails', () => {
     for (let time = 0; time < 3; time++) {
       const until = await world.found();
       assert.ok(until instanceof Date);
-      assert.equal(world.look()?.toString(), until.toString());
+      assert.equal(world.look(), until);
       delays.push(until.getTime() - world.now().getTime());
       world.pass(delays.at(-1) ?? 0);
       // It arrived the first time, though nobody was told so: afterwards there is nothing to send.
@@ -183,7 +183,7 @@ describe('a report that fails', () => {
     test(`${name} is given up at once, in words`, async () => {
       await using world = await aWorld(options);
       const found = await world.found();
-      assert.match(found && 'problem' in found ? (found.problem ?? '') : '', words);
+      assert.match(problemOf(found), words);
       assert.equal(world.logged.length, 1);
     });
   }
@@ -195,19 +195,20 @@ describe('a report that fails', () => {
       anEnded(),
       aRelease({ annotations: { 'event.toolkit.fluxcd.io/commit': other } }),
     );
-    assert.match(
-      found && 'problem' in found ? (found.problem ?? '') : '',
-      /acme\/fleet: HTTP 422: No commit found/,
-    );
+    assert.match(problemOf(found), /acme\/fleet: HTTP 422: No commit found/);
   });
 
   test('because no commit is known is given up, and GitHub is not asked', async () => {
     await using world = await aWorld();
     const found = await world.found(anEnded(), aRelease());
-    assert.match(found && 'problem' in found ? (found.problem ?? '') : '', /no commit is known/);
+    assert.match(problemOf(found), /no commit is known/);
     assert.equal(world.github.exchanges.length, 0);
   });
 });
+
+function problemOf(found: CommitReport | Date | undefined): string {
+  return found && 'problem' in found ? (found.problem ?? '') : '';
+}
 
 function base64(text: string): string {
   return Buffer.from(text).toString('base64');
