@@ -83,6 +83,14 @@ describe('a verdict is reported', () => {
 });
 
 describe('nothing is reported', () => {
+  test('of a run that a newer one has overtaken, which was reported', async () => {
+    const { reports, asked } = answering(SAID);
+    const failed = aRun({ outcome: { verdict: 'failed' } });
+    const again = aRun({ attempt: 2, cause: 'manual', outcome: {}, commitStatus: SAID });
+    await worldWith(reports, [failed, again]).look();
+    assert.deepEqual(asked, []);
+  });
+
   const RUNS: readonly [string, Run, ReturnType<typeof aTest>?][] = [
     ['of a run that goes on', aRun({})],
     ['of a revision that is not deployed', aRun({ digest: 'sha256:old', outcome: {} })],

@@ -111,11 +111,7 @@ export function createReports(options: ReportsOptions): Reports {
       const { found, failures = 0 } = known.get(run.uid) ?? {};
       if (!wanted || (known.has(run.uid) && !found)) return undefined;
       if (found instanceof Date && found > now()) return found;
-      if (found && 'repository' in found) {
-        // Where it is not written down all the same, it is found out again.
-        known.delete(run.uid);
-        return found;
-      }
+      if (found && 'repository' in found) return found;
       keep(known, run.uid, { failures });
       void report({ run, syncTest, release, wanted }, failures);
       return undefined;

@@ -129,6 +129,18 @@ describe('a verdict is reported on the commit', () => {
     assert.deepEqual(world.statuses(), [`success ${CONTEXT}`]);
   });
 
+  test('once, though it is looked at again while that is under way', async () => {
+    await using world = await aWorld();
+    const found = world.found();
+    assert.equal(world.look(), undefined);
+    assert.equal(world.look(), undefined);
+    await found;
+    assert.deepEqual(
+      world.github.exchanges.map(({ method }) => method),
+      ['GET', 'POST'],
+    );
+  });
+
   test('again, when another run says the same', async () => {
     await using world = await aWorld();
     await world.found();
