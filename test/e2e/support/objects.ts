@@ -65,6 +65,7 @@ export interface SyncTestRun extends KubeObject {
     readonly startedAt?: string;
     readonly finishedAt?: string;
     readonly url?: string;
+    readonly commitStatus?: { readonly sha?: string; readonly state?: string; readonly problem?: string };
     readonly conditions?: readonly Condition[];
   };
 }
