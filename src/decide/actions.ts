@@ -67,3 +67,9 @@ export function wait(because: string, wakeAt?: Date): Step {
 export function later(from: Date, ms: number): Date {
   return new Date(from.getTime() + ms);
 }
+
+/** The first of some dates; those that are not known do not count. */
+export function earliest(dates: readonly (Date | undefined)[]): Date | undefined {
+  const times = dates.flatMap((date) => (date ? [date.getTime()] : []));
+  return times.length > 0 ? new Date(Math.min(...times)) : undefined;
+}

@@ -1,4 +1,4 @@
-import { type Action, type Look, type Observed, type Plan, type Step } from './actions.ts';
+import { type Action, earliest, type Look, type Observed, type Plan, type Step } from './actions.ts';
 import { due } from './due.ts';
 import { follow } from './follow.ts';
 import type { Policy } from './model.ts';
@@ -21,7 +21,7 @@ export function plan(observed: Observed, policy: Policy, now: Date): Plan {
     ...steps.flatMap((step) => step.actions),
     ...prune(runs, release.revision?.digest, testOf).map((run) => ({ type: 'remove' as const, run })),
   ];
-  const wakeAt = earliest(steps.flatMap((step) => step.wakeAt ?? []));
+  const wakeAt = earliest(steps.map(({ wakeAt }) => wakeAt));
   return { actions, because: reason(steps, rest), ...(wakeAt && { wakeAt }) };
 }
 
@@ -31,8 +31,4 @@ function reason(steps: readonly Step[], rest: ReturnType<typeof restOf>): string
   const said = (acting.length > 0 ? acting : steps).flatMap(({ because }) => because ?? []);
   if (said.length > 0) return said.join('; ');
   return typeof rest === 'string' ? rest : 'no test is asked for';
-}
-
-function earliest(dates: readonly Date[]): Date | undefined {
-  return dates.reduce<Date | undefined>((first, date) => (first && first <= date ? first : date), undefined);
 }

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { Action, Observed, Plan } from '../decide/actions.ts';
+import { type Action, earliest, type Observed, type Plan } from '../decide/actions.ts';
 import { runName } from '../decide/identity.ts';
 import { KEYS } from '../decide/keys.ts';
 import {
@@ -186,9 +186,4 @@ async function writeResult(deps: Deps, ref: Ref): Promise<void> {
 function describe(action: Action, { ref, uid }: Release): string {
   if (action.type !== 'create') return `${action.type} ${action.run.ref.name}`;
   return `create ${runName({ name: ref.name, uid }, action.revision, action.test, action.attempt)}`;
-}
-
-function earliest(dates: readonly (Date | undefined)[]): Date | undefined {
-  const times = dates.flatMap((date) => (date ? [date.getTime()] : []));
-  return times.length > 0 ? new Date(Math.min(...times)) : undefined;
 }

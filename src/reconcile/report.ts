@@ -1,3 +1,4 @@
+import { earliest } from '../decide/actions.ts';
 import { runsOf } from '../decide/due.ts';
 import { keyOf, type Ref, type Run } from '../decide/model.ts';
 import { hasEnded, standingOf } from '../decide/standing.ts';
@@ -35,5 +36,5 @@ export async function report(deps: Deps, ref: Ref): Promise<Date | undefined> {
     if (found instanceof Date) again.push(found);
     else if (found) await records.noteReport(release, run, found);
   }
-  return again.toSorted((a, b) => a.getTime() - b.getTime())[0];
+  return earliest(again);
 }

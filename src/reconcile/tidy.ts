@@ -1,3 +1,4 @@
+import { earliest } from '../decide/actions.ts';
 import { keyOf, type Ref, type Run } from '../decide/model.ts';
 import type { KnownJob } from '../ports.ts';
 import type { Deps } from './reconcile.ts';
@@ -22,7 +23,7 @@ export async function tidy(deps: Deps, ref: Ref): Promise<Date | undefined> {
     await tidyJob(deps, ref, job).catch((error: unknown) => failures.push(error));
   }
   if (failures.length > 0) throw failures[0];
-  return again.toSorted((a, b) => a.getTime() - b.getTime())[0];
+  return earliest(again);
 }
 
 function isUnsettled({ outcome, dispatch }: Run): boolean {

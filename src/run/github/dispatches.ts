@@ -1,3 +1,4 @@
+import { later } from '../../decide/actions.ts';
 import type { Dispatch, Link, Reason, Ref, Run } from '../../decide/model.ts';
 import { isCode, PostsyncError } from '../../errors.ts';
 import type { Dispatches, Held, Ready, Refusal } from '../../ports.ts';
@@ -6,7 +7,7 @@ import { withAdvice } from './advice.ts';
 import { dispatchState } from './dispatch-state.ts';
 import type { GitHub, RunsQuery, WorkflowRun } from './github.ts';
 import { keep } from './keep.ts';
-import { type Found, holds, holdsAName, type RunLists } from './lists.ts';
+import { type Found, holds, holdsAName, type RunLists, SKEW_MS } from './lists.ts';
 import { type Callback, type Payload, payloadOf, tooMuch } from './payload.ts';
 import { type TargetOptions, targetOf } from './target.ts';
 
@@ -31,9 +32,6 @@ const GIVE_UP_MS = 10 * 60_000;
 
 /** Of so many runs more is remembered than what stands in their status. */
 const MOST_RUNS = 10_000;
-
-/** How far GitHub's clock may be behind ours. */
-const SKEW_MS = 120_000;
 
 const MADE_UP = new PostsyncError(
   'CREDENTIALS_MISSING',
@@ -263,8 +261,4 @@ function whyRefused(error: PostsyncError, about: Pick<Dispatch, 'trigger' | 'sec
 
 function releaseOf({ ref, release }: Run): Ref {
   return { namespace: ref.namespace, name: release };
-}
-
-function later(from: Date, ms: number): Date {
-  return new Date(from.getTime() + ms);
 }

@@ -12,7 +12,7 @@ const INTERVALS: Intervals = [
 ];
 
 /** How far GitHub's clock may be behind ours. */
-const SKEW_MS = 120_000;
+export const SKEW_MS = 120_000;
 
 /** The begin of a list moves in steps of this, so that its URL, and with it its ETag, stays the same for a while. */
 const STEP_MS = 300_000;

@@ -1,3 +1,5 @@
+import { keep } from './keep.ts';
+
 /** So many answers are remembered of an account; a page of a list may hold 100 runs of 300 bytes. */
 const MOST_PAGES = 200;
 
@@ -18,22 +20,13 @@ export interface Pages {
 export function createPages(): Pages {
   const pages = new Map<string, Page<unknown>>();
 
-  function keep(key: string, page: Page<unknown>): void {
-    pages.delete(key);
-    pages.set(key, page);
-    for (const oldest of pages.keys()) {
-      if (pages.size <= MOST_PAGES) break;
-      pages.delete(oldest);
-    }
-  }
-
   return {
     async read<T>(key: string, ask: (etag: string | undefined) => Promise<Page<T> | undefined>) {
       const known = pages.get(key) as Page<T> | undefined;
       const page = (await ask(known?.etag)) ?? known;
       if (!page) throw new Error('an answer has not changed that was never asked for');
       if (page.etag === undefined) pages.delete(key);
-      else keep(key, page);
+      else keep(pages, key, page, MOST_PAGES);
       return page.value;
     },
   };

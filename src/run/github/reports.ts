@@ -1,3 +1,4 @@
+import { later } from '../../decide/actions.ts';
 import { lineName, shortHash } from '../../decide/identity.ts';
 import { type CommitReport, keyOf, type Release } from '../../decide/model.ts';
 import { durationText } from '../../decide/result.ts';
@@ -147,8 +148,4 @@ function isSame(status: CommitStatus, there: readonly CommitStatus[]): boolean {
   const context = status.context.toLowerCase();
   const newest = there.find((one) => one.context.toLowerCase() === context);
   return newest?.state === status.state && newest.description === status.description;
-}
-
-function later(from: Date, ms: number): Date {
-  return new Date(from.getTime() + ms);
 }
