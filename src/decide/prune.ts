@@ -5,7 +5,8 @@ const DEFAULT_HISTORY_LIMIT = 10;
 
 /**
  * Which ended runs may be forgotten: those beyond the history limit of their test, but never one that a person
- * created, never the newest of a test, and never one of the deployed revision (it would be run again).
+ * created, never the newest of a test nor the newest that somebody asked for (times have whole seconds: it need not be the
+ * same), and never one of the deployed revision (it would be run again).
  *
  * @param deployed digest of `status.history[0]`
  */
@@ -21,10 +22,9 @@ export function prune(
   );
   return [...byTest.values()].flatMap((group) => {
     const limit = testOf(group[0] as Run)?.historyLimit ?? DEFAULT_HISTORY_LIMIT;
-    return group
-      .toSorted(newestFirst)
-      .slice(Math.max(1, limit))
-      .filter(({ digest }) => digest !== deployed);
+    const sorted = group.toSorted(newestFirst);
+    const asked = sorted.find(({ request }) => request !== undefined);
+    return sorted.slice(Math.max(1, limit)).filter((run) => run.digest !== deployed && run !== asked);
   });
 }
 

@@ -40,6 +40,16 @@ describe('what is forgotten', () => {
     assert.deepEqual(forgotten(history(2), 0, 'sha256:9'), ['sha256:1']);
   });
 
+  test('is never the newest that was asked for, or it would be asked for again', () => {
+    const outcome = {};
+    const runs = [
+      aRun({ digest: 'sha256:1', createdAt: after(0), request: 'x', outcome }),
+      aRun({ digest: 'sha256:2', createdAt: after(5), outcome }),
+      aRun({ digest: 'sha256:3', createdAt: after(5), request: 'y', outcome }),
+    ];
+    assert.deepEqual(forgotten(runs, 0, 'sha256:9'), ['sha256:1']);
+  });
+
   test('is never a run that goes on, or that a person created', () => {
     const [first, second] = history(2) as [Run, Run];
     const { outcome: _, ...open } = first;
