@@ -238,6 +238,7 @@ export interface Run {
   readonly abort: boolean;
   /** A person's decision, for `cause: override`. */
   readonly override?: { readonly verdict: Verdict; readonly reason: string };
+  /** Kept only until the run has ended: most runs have. */
   readonly job?: JobRef;
   readonly dispatch?: Dispatch;
   /** Where people can read on. */

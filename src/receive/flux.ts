@@ -3,7 +3,6 @@ import type { Ref } from '../decide/model.ts';
 import type { Logger } from '../log.ts';
 import type { EventAnswer, Metrics } from '../metrics.ts';
 import { irrelevance, parseEvent } from './flux-event.ts';
-import { createHints } from './hints.ts';
 import { answer, RETRY_AFTER_SECONDS, type Room, readBody } from './http.ts';
 import { bearerOf, isKnown, isSigned, keysToTry } from './signature.ts';
 
@@ -44,8 +43,7 @@ interface Reply {
 
 /** The address of a Flux Provider: authenticates the bytes, then reads them, and causes at most a look. */
 export function fluxRoute(options: FluxOptions): RequestHandler {
-  const { bearerTokens, stopping, log, metrics } = options;
-  const hint = createHints(options.onRelease);
+  const { bearerTokens, stopping, log, metrics, onRelease } = options;
   const reasons = new Set(options.reasons);
   const keys = keysToTry(options.hmacKeys);
   const room: Room = { bytes: MAX_UNCHECKED_BYTES };
@@ -70,7 +68,7 @@ export function fluxRoute(options: FluxOptions): RequestHandler {
     if (typeof event === 'string') return { status: 400, counted: 'invalid', because: event };
     const { kind, ref, reason } = event;
     const irrelevant = irrelevance(event, reasons);
-    if (irrelevant === undefined) hint(ref);
+    if (irrelevant === undefined) onRelease(ref);
     return {
       status: 202,
       counted: irrelevant === undefined ? 'accepted' : 'ignored',

@@ -5,8 +5,8 @@ import type { Records } from '../ports.ts';
 /** Flux sends its event before it writes the status that says so; helm's own tests come between. */
 const PAUSES_MS = [1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
 
-/** However often a release is heard of, it is read no more often. */
-const LEAST_PAUSE_MS = 1_000;
+/** However often a release is heard of, it is read, and looked at for that, no more often. */
+const LEAST_PAUSE_MS = 5_000;
 
 /** Reads live what somebody else than a watch told of, so that it is seen though a watch hangs. */
 export interface Hinted {
@@ -45,9 +45,10 @@ export function createHinted({ readRelease }: Pick<Records, 'readRelease'>, now:
       const key = keyOf(ref);
       const at = now().getTime();
       const known = heard.get(key);
-      if (known?.reads === 0 && known.due.getTime() > at) return false;
+      if (known?.reads === 0) return false;
       const last = readAt.get(key) ?? Number.NEGATIVE_INFINITY;
-      heard.set(key, { reads: 0, due: new Date(Math.max(at, last + LEAST_PAUSE_MS)) });
+      const due = Math.min(known?.due.getTime() ?? Number.POSITIVE_INFINITY, last + LEAST_PAUSE_MS);
+      heard.set(key, { reads: 0, due: new Date(Math.max(at, due)) });
       return true;
     },
     async read(ref) {
@@ -55,17 +56,16 @@ export function createHinted({ readRelease }: Pick<Records, 'readRelease'>, now:
       const known = heard.get(key);
       if (!known || now() < known.due) return known?.due;
       noteRead(key);
+      const pauseMs = PAUSES_MS[known.reads];
+      // Also where this read fails: the next one is not before that, however often it is heard of.
+      const next = { reads: known.reads + 1, due: new Date(now().getTime() + (pauseMs ?? LEAST_PAUSE_MS)) };
+      heard.set(key, next);
       const release = await readRelease(ref);
       // Heard of again meanwhile: that is another look.
-      if (heard.get(key) !== known) return undefined;
-      const pauseMs = PAUSES_MS[known.reads];
-      if (pauseMs === undefined || !release || typeof restOf(release) !== 'string') {
-        heard.delete(key);
-        return undefined;
-      }
-      const due = new Date(now().getTime() + pauseMs);
-      heard.set(key, { reads: known.reads + 1, due });
-      return due;
+      if (heard.get(key) !== next) return undefined;
+      if (pauseMs !== undefined && release && typeof restOf(release) === 'string') return next.due;
+      heard.delete(key);
+      return undefined;
     },
   };
 }

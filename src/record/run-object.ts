@@ -84,6 +84,7 @@ export function readRun(object: unknown): Run {
   const { namespace, name } = metadata;
   const ours = metadata.labels['app.kubernetes.io/managed-by'] === 'postsync';
   const owner = metadata.ownerReferences.find(({ kind }) => kind === 'HelmRelease')?.uid;
+  const outcome = outcomeOf(status);
   return present({
     ref: { namespace, name },
     uid: metadata.uid,
@@ -105,12 +106,12 @@ export function readRun(object: unknown): Run {
       spec.cause === 'override' && spec.verdict
         ? { verdict: spec.verdict, reason: spec.reason ?? '' }
         : undefined,
-    job: status.job,
+    job: outcome ? undefined : status.job,
     dispatch: status.dispatch as Dispatched | undefined,
     url: status.url,
     commitStatus: status.commitStatus as CommitReport | undefined,
     startedAt: status.startedAt,
-    outcome: outcomeOf(status),
+    outcome,
   });
 }
 

@@ -45,11 +45,13 @@ export async function startFakeApi({ releases, runsEach }: FakeOptions): Promise
   };
   const server = createSecureServer({ key, cert }, ({ url, method }, res) => {
     const { pathname, searchParams: query } = new URL(url, 'https://localhost');
+    const [, release] = /\/helmreleases\/podinfo-(\d+)$/.exec(pathname) ?? [];
     if (method !== 'GET') {
       if (!query.has('dryRun')) writes.push(`${method} ${pathname}`);
       reply(res, {}, query.has('dryRun') ? 200 : 409);
     } else if (query.has('watch')) watch(res);
     else if (pathname.endsWith(`/synctests/${TEST}`)) reply(res, readyTest());
+    else if (release !== undefined) reply(res, releaseOf(Number(release), runsEach));
     else reply(res, page(pathname.split('/').at(-1) ?? '', query));
   });
   // The session of a client that was killed.
