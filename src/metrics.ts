@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@prometheus-io/client';
-import { keyOf, type Ref, type Result } from './decide/model.ts';
+import { keyOf, type Ref, type Result, type Time } from './decide/model.ts';
 
 /** How an event was answered. */
 export type EventAnswer =
@@ -41,7 +41,7 @@ export interface Gauges {
   readonly runs: () => { readonly waiting: number; readonly running: number };
   readonly github: () => readonly GithubLimit[];
   /** When the oldest revision without a verdict was deployed; undefined when all are decided. */
-  readonly oldestUndecidedAt: () => Date | undefined;
+  readonly oldestUndecidedAt: () => Time | undefined;
 }
 
 /** What postsync counts. Names are API: dashboards and alerts read them. */
@@ -210,7 +210,7 @@ function register(from: Gauges, registry: Registry): void {
     registers: [],
     collect() {
       const at = from.oldestUndecidedAt();
-      oldest.set(at ? Math.max(0, (Date.now() - at.getTime()) / 1000) : 0);
+      oldest.set(at === undefined ? 0 : Math.max(0, (Date.now() - at) / 1000));
     },
   });
   for (const metric of githubGauges(from.github)) registry.registerMetric(metric);

@@ -14,6 +14,7 @@ import type {
   Run,
   RunState,
   Test,
+  Time,
   Workload,
 } from './decide/model.ts';
 import type { Projection } from './decide/result.ts';
@@ -53,7 +54,7 @@ export interface Claim {
 
 /** What is known of a run that has ended, besides its outcome. */
 export interface Ending {
-  readonly startedAt?: Date | undefined;
+  readonly startedAt?: Time | undefined;
   readonly link?: Link | undefined;
   /** Of a dispatch: nothing of it goes on any more. */
   readonly settled?: boolean;
@@ -103,7 +104,7 @@ export interface KnownJob extends JobRef {
 /** Runs tests as Jobs. */
 export interface Jobs {
   /** What a run's Job is doing; `undefined`: no such Job is known, which does not mean that there is none. */
-  stateOf(run: Run, now: Date): RunState | undefined;
+  stateOf(run: Run, now: Time): RunState | undefined;
   /**
    * Creates the Job of a run, or finds that it was created before; or finds that no Job is needed, and says the outcome.
    *
@@ -113,7 +114,7 @@ export interface Jobs {
     run: Run,
     syncTest: SyncTest,
     release: Release,
-    now: Date,
+    now: Time,
   ): Promise<{ readonly job: JobRef; readonly url?: string | undefined } | { readonly outcome: Outcome }>;
   /** Reads a run's Job and Pods live; afterwards, absence counts. */
   refresh(run: Run): Promise<void>;
@@ -128,7 +129,7 @@ export interface Jobs {
 /** Something keeps a test from being dispatched now. */
 export interface Held {
   readonly kind: 'held';
-  readonly until: Date;
+  readonly until: Time;
   /** What it means when it lasts too long; absent: it waits for its turn, which costs nothing of its time to start. */
   readonly why?: { readonly reason: Reason; readonly message: string };
 }
@@ -156,12 +157,12 @@ export interface Ready {
 /** Runs tests as workflows on GitHub. */
 export interface Dispatches {
   /** What is known of a run that was dispatched. When that is old, it is asked for, and the release looked at again. */
-  stateOf(run: Run, now: Date): RunState | undefined;
-  prepare(run: Run, syncTest: SyncTest, release: Release, now: Date): Promise<Ready | Held | Refusal>;
+  stateOf(run: Run, now: Time): RunState | undefined;
+  prepare(run: Run, syncTest: SyncTest, release: Release, now: Time): Promise<Ready | Held | Refusal>;
   /** Asks whether a workflow run may be the one of a run. @returns it, when it may */
   confirm(run: Run, workflowRunId: number): Promise<Link | undefined>;
   /** Cancels what goes on of an ended run. @returns when to try again; `undefined`: nothing goes on, or it is given up */
-  stop(run: Run, now: Date): Promise<Date | undefined>;
+  stop(run: Run, now: Time): Promise<Time | undefined>;
 }
 
 /** A run with a verdict. */
@@ -172,9 +173,9 @@ export interface Reports {
   /**
    * Reports a run that has ended, in the background; `release` is looked at again when something came of it.
    *
-   * @returns what came of it, to be written down; a date: ask again then; `undefined`: it is under way
+   * @returns what came of it, to be written down; a time: ask again then; `undefined`: it is under way
    */
-  report(run: Ended, syncTest: SyncTest, release: Release): CommitReport | Date | undefined;
+  report(run: Ended, syncTest: SyncTest, release: Release): CommitReport | Time | undefined;
 }
 
 /** A run that was dispatched, as far as it says who may call back. */

@@ -17,7 +17,7 @@ import { wire } from './wire.ts';
 /** Runs the service until it is told to stop. */
 export async function serve(config: Config, log: Logger, stopping: AbortSignal): Promise<'clean' | 'forced'> {
   const metrics = createMetrics({ cluster: config.clusterName, version: VERSION });
-  const heard = createHeard(() => new Date());
+  const heard = createHeard(Date.now);
   const kubernetes = connect(loadKubeConfig(), {
     timeoutMs: config.apiServerTimeoutMs,
     onCall(verb, resource, status, seconds) {

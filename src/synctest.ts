@@ -13,6 +13,7 @@ import {
   Settings,
   type ShortJob,
 } from './synctest-schema.ts';
+import { Timestamp } from './timestamp.ts';
 
 export type { CommitStatus, Github, HelmTest, HttpCheck, JobTemplate, ShortJob } from './synctest-schema.ts';
 
@@ -51,7 +52,7 @@ const Metadata = z.object({
     name: z.string().min(1),
     namespace: z.string().min(1),
     generation: z.int().positive(),
-    creationTimestamp: z.iso.datetime({ offset: true }),
+    creationTimestamp: Timestamp,
   }),
 });
 
@@ -76,7 +77,7 @@ export function readSyncTest(object: unknown): SyncTest {
     ref: { namespace, name },
     kind: 'SyncTest',
     generation,
-    createdAt: new Date(creationTimestamp),
+    createdAt: creationTimestamp,
     ...(all.length > 0 && { invalid: all.join('; ') }),
   });
 }
@@ -92,7 +93,7 @@ export function httpTest(release: Release): SyncTest {
     ref: { namespace: release.ref.namespace, name: 'http' },
     kind: 'BuiltIn',
     generation: 0,
-    createdAt: new Date(0),
+    createdAt: 0,
     ...(problem && { invalid: `the annotation ${KEYS.http} ${problem}` }),
   });
 }
@@ -108,7 +109,7 @@ export function helmTest(release: Release): SyncTest {
     ref: { namespace: release.ref.namespace, name: 'helm-test' },
     kind: 'BuiltIn',
     generation: 0,
-    createdAt: new Date(0),
+    createdAt: 0,
     ...(!isSound && {
       invalid: `the annotation ${KEYS.helmTest} is neither true nor a list of hook names`,
     }),
@@ -133,7 +134,7 @@ export function githubTest(release: Release, { refusal }: GithubDefaults): SyncT
     ref: { namespace, name: 'github' },
     kind: 'BuiltIn',
     generation: 0,
-    createdAt: new Date(0),
+    createdAt: 0,
     ...(problem && { invalid: `the annotation ${KEYS.github}${problem}` }),
   });
 }

@@ -37,8 +37,6 @@ export function githubDefaults({ githubCredentialDirectory, githubAllow }: Confi
   return { refusal: refusalOf(githubCredentialDirectory === undefined ? undefined : githubAllow) };
 }
 
-const now = () => new Date();
-
 /** Joins what runs tests on GitHub. Octokit is loaded when it is needed first: most have no such test. */
 export function wireGithub({ config, kubernetes, metrics, log, wake }: GithubOptions): WiredGithub {
   const { githubCredentialDirectory: directory, githubApiUrl: apiUrl, clusterName } = config;
@@ -52,13 +50,13 @@ export function wireGithub({ config, kubernetes, metrics, log, wake }: GithubOpt
       return connectGitHub({ apiUrl: url, credential, onCall });
     },
     wake,
-    now,
+    now: Date.now,
   });
   const options = { accounts, apiUrl, refusal, clusterName };
-  const lists = createRunLists({ now, wake });
+  const lists = createRunLists({ now: Date.now, wake });
   return {
     dispatches: createDispatches({ ...options, lists, callbackOf: (run) => callbackOf(config, run) }),
-    reports: createReports({ accounts, kubernetes, apiUrl, clusterName, wake, log, now }),
+    reports: createReports({ accounts, kubernetes, apiUrl, clusterName, wake, log, now: Date.now }),
     check: (syncTest) => checkTest(options, syncTest),
     limits: () => accounts.all().map(limitOf),
   };

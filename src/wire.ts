@@ -1,5 +1,6 @@
-import { keyOf, type Policy, type Ref, type Release, type Run } from './decide/model.ts';
+import { keyOf, type Policy, type Ref, type Release, type Run, type Time } from './decide/model.ts';
 import { isStarted } from './decide/standing.ts';
+import { earliest } from './decide/time.ts';
 import { isCode, PostsyncError } from './errors.ts';
 import type { Heard } from './heard.ts';
 import type { Kubernetes } from './kubernetes.ts';
@@ -76,7 +77,7 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     testsNamespace: config.testsNamespace,
     github: githubDefaults(config),
   });
-  const admission = createAdmission({ maxRuns: config.maxRuns, now: () => new Date(), onRoom: onRelease });
+  const admission = createAdmission({ maxRuns: config.maxRuns, now: Date.now, onRoom: onRelease });
 
   const settings = {
     image,
@@ -100,7 +101,7 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     log,
     wake: onRelease,
   });
-  const hinted = createHinted(records, () => new Date());
+  const hinted = createHinted(records, Date.now);
   const world: World = tables;
   const deps: Deps = {
     world,
@@ -111,10 +112,10 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     admission,
     policy() {
       const heardSince = heard.since();
-      return heardSince ? { ...policy, heardSince } : policy;
+      return heardSince === undefined ? policy : { ...policy, heardSince };
     },
     log,
-    now: () => new Date(),
+    now: Date.now,
     assertActive() {
       if (!isActive()) throw new PostsyncError('API_UNAVAILABLE', 'another replica is active now');
     },
@@ -123,7 +124,7 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
         testCheck.refused(run.test, message);
         onTest(run.test);
       }
-      const seconds = run.startedAt && (finishedAt.getTime() - run.startedAt.getTime()) / 1000;
+      const seconds = run.startedAt === undefined ? undefined : (finishedAt - run.startedAt) / 1000;
       const kind = kindOf(world, run);
       metrics.run({ kind, verdict, reason, ...(seconds !== undefined && { seconds }) });
     },
@@ -143,7 +144,7 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     policy,
   );
 
-  async function look(key: string): Promise<Date | undefined> {
+  async function look(key: string): Promise<Time | undefined> {
     const [kind, namespace = '', name = ''] = key.split(/[:/]/);
     if (kind === 'test') return testCheck.check({ namespace, name });
     const began = performance.now();
@@ -152,7 +153,7 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
       const readAt = await hinted.read({ namespace, name });
       const wakeAt = await reconcile(deps, { namespace, name });
       result = 'ok';
-      return readAt && (!wakeAt || readAt < wakeAt) ? readAt : wakeAt;
+      return earliest([readAt, wakeAt]);
     } catch (error) {
       if (isCode(error, 'API_CONFLICT')) result = 'conflict';
       throw error;
@@ -200,12 +201,12 @@ function kindOf(world: World, run: Run): string {
   return (release && syncTestOf(world, run, release)?.body.kind) ?? 'none';
 }
 
-function oldestUndecided(releases: Iterable<Release>): Date | undefined {
-  let oldest: Date | undefined;
+function oldestUndecided(releases: Iterable<Release>): Time | undefined {
+  let oldest: Time | undefined;
   for (const { annotations, revision } of releases) {
     const result = annotations['postsync.dev/result'];
     if (!revision || (result !== 'pending' && result !== 'running')) continue;
-    if (!oldest || revision.deployedAt < oldest) oldest = revision.deployedAt;
+    if (oldest === undefined || revision.deployedAt < oldest) oldest = revision.deployedAt;
   }
   return oldest;
 }

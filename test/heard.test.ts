@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createHeard } from '../src/heard.ts';
 
-const NOON = new Date('2026-11-21T12:00:00Z');
+const NOON = Date.parse('2026-11-21T12:00:00Z');
 
 describe('the API server', () => {
   test('was heard all the time while it answered', () => {

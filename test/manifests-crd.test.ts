@@ -96,8 +96,8 @@ describe('the API server keeps every field of a SyncTestRun that is written', ()
     const job = { namespace: 'apps', name: 'x', uid: 'u' };
     await pinRun(kubernetes, anyRun, { release, revision });
     await startRun(kubernetes, anyRun, { release, revision, test: syncTest, job, url: 'https://logs' });
-    const outcome = { verdict: 'failed', reason: 'JobFailed', message: 'm', finishedAt: new Date() } as const;
-    await endRun(kubernetes, anyRun, outcome, { startedAt: new Date() });
+    const outcome = { verdict: 'failed', reason: 'JobFailed', message: 'm', finishedAt: Date.now() } as const;
+    await endRun(kubernetes, anyRun, outcome, { startedAt: Date.now() });
     await endRun(kubernetes, anyRun, { ...outcome, verdict: 'passed' });
     const sha = '9f8d1117c2a3b4c5d6e7f8091a2b3c4d5e6f7081';
     await noteReport(kubernetes, anyRun, { repository: 'acme/fleet', sha, state: 'failure' });
@@ -211,7 +211,7 @@ function someObjects() {
     targetNamespace: 'apps',
     chart: 'podinfo',
     chartVersion: '1.2.0',
-    deployedAt: new Date(),
+    deployedAt: Date.now(),
   } as const;
   const release = {
     ref: { namespace: 'apps', name: 'podinfo' },

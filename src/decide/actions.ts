@@ -1,4 +1,4 @@
-import type { Cause, Link, Outcome, Policy, Release, Revision, Run, RunState, Test } from './model.ts';
+import type { Cause, Link, Outcome, Policy, Release, Revision, Run, RunState, Test, Time } from './model.ts';
 import type { Rest } from './rest.ts';
 import type { Selection } from './select.ts';
 
@@ -18,7 +18,7 @@ export interface Observed {
 export interface Look extends Observed {
   readonly rest: Rest | string;
   readonly policy: Policy;
-  readonly now: Date;
+  readonly now: Time;
 }
 
 /** Something to do. Carrying one out twice is harmless. */
@@ -43,7 +43,7 @@ export type Action =
 export interface Plan {
   readonly actions: readonly Action[];
   /** When to look again at the latest; `undefined`: when something changes. */
-  readonly wakeAt?: Date;
+  readonly wakeAt?: Time;
   /** Why, in one sentence. */
   readonly because: string;
 }
@@ -51,7 +51,7 @@ export interface Plan {
 /** One part of a plan. */
 export interface Step {
   readonly actions: readonly Action[];
-  readonly wakeAt?: Date;
+  readonly wakeAt?: Time;
   readonly because?: string;
 }
 
@@ -60,16 +60,6 @@ export function act(action: Action, because: string): Step {
 }
 
 /** Nothing to do now. */
-export function wait(because: string, wakeAt?: Date): Step {
-  return { actions: [], because, ...(wakeAt && { wakeAt }) };
-}
-
-export function later(from: Date, ms: number): Date {
-  return new Date(from.getTime() + ms);
-}
-
-/** The first of some dates; those that are not known do not count. */
-export function earliest(dates: readonly (Date | undefined)[]): Date | undefined {
-  const times = dates.flatMap((date) => (date ? [date.getTime()] : []));
-  return times.length > 0 ? new Date(Math.min(...times)) : undefined;
+export function wait(because: string, wakeAt?: Time): Step {
+  return { actions: [], because, ...(wakeAt !== undefined && { wakeAt }) };
 }

@@ -1,3 +1,5 @@
+import type { Time } from './model.ts';
+
 /** A run that waits for its turn, or has had it. */
 export interface Claim {
   /** The run's namespace and name. */
@@ -7,7 +9,7 @@ export interface Claim {
   readonly test: string;
   /** Of the test, over all releases; 0: no limit of its own. */
   readonly maxParallel: number;
-  readonly createdAt: Date;
+  readonly createdAt: Time;
 }
 
 /**
@@ -24,7 +26,7 @@ export function admit(
   const perTest = countBy(running, ({ test }) => test);
   const perNamespace = countBy(running, ({ namespace }) => namespace);
   const queues = Map.groupBy(
-    waiting.toSorted((a, b) => a.createdAt.getTime() - b.createdAt.getTime() || (a.run < b.run ? -1 : 1)),
+    waiting.toSorted((a, b) => a.createdAt - b.createdAt || (a.run < b.run ? -1 : 1)),
     ({ namespace }) => namespace,
   );
   const admitted: Claim[] = [];

@@ -1,4 +1,4 @@
-import { act, type Look, later, type Observed, type Step, wait } from './actions.ts';
+import { act, type Look, type Observed, type Step, wait } from './actions.ts';
 import { isSuspended } from './follow.ts';
 import { lineName } from './identity.ts';
 import { KEYS, LINES } from './keys.ts';
@@ -16,12 +16,12 @@ export function due(wanted: Wanted, rest: Rest, look: Look): Step {
   const standing = standingOf(runsOf(test, rest.revision.digest, look), test, policy);
   if (standing.open) return wait(`${test.ref.name} goes on`);
   if (isSuspended(test, release)) return wait(`${test.ref.name} is suspended`);
-  if (standing.retryAt && now < standing.retryAt && !isAsked(test, look)) {
+  if (standing.retryAt !== undefined && now < standing.retryAt && !isAsked(test, look)) {
     return wait(`${test.ref.name} will be tried again`, standing.retryAt);
   }
   const cause = causeOf(wanted, standing, rest, look);
   if (cause === undefined) return wait(`${test.ref.name} has nothing to test`);
-  const settledAt = later(rest.revision.deployedAt, test.settleMs);
+  const settledAt = rest.revision.deployedAt + test.settleMs;
   if (now < settledAt) return wait(`${test.ref.name} waits until nothing newer has come`, settledAt);
   const needed = unmetNeed(test, rest.revision.digest, look);
   if (needed !== undefined) return wait(`${test.ref.name} waits for ${needed}`);
@@ -38,7 +38,7 @@ export function due(wanted: Wanted, rest: Rest, look: Look): Step {
 /** What a new run would be created for; `undefined`: no run is due. */
 function causeOf(wanted: Wanted, standing: Standing, rest: Rest, look: Look): Cause | undefined {
   if (isAsked(wanted.test, look)) return 'manual';
-  if (standing.retryAt) return 'retry';
+  if (standing.retryAt !== undefined) return 'retry';
   const { final } = standing;
   if (final) return hasChanged(wanted.test, final) ? 'test-changed' : undefined;
   const { digest } = rest.revision;

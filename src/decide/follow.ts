@@ -1,6 +1,6 @@
-import { act, type Look, later, type Step, wait } from './actions.ts';
+import { act, type Look, type Step, wait } from './actions.ts';
 import { KEYS } from './keys.ts';
-import type { Outcome, Policy, Release, Run, RunState, Test, Verdict } from './model.ts';
+import type { Outcome, Policy, Release, Run, RunState, Test, Time, Verdict } from './model.ts';
 import { isMoving } from './rest.ts';
 import { isOf, isStarted } from './standing.ts';
 
@@ -31,7 +31,7 @@ export function follow(run: Run, look: Look): Step {
 }
 
 /** What ends a run whatever its Job does. */
-function endedBy(run: Run, release: Release, now: Date): Outcome | undefined {
+function endedBy(run: Run, release: Release, now: Time): Outcome | undefined {
   if (release.deleting) return inconclusive('ReleaseGone', 'its HelmRelease is being deleted', now);
   if (run.abort) return inconclusive('Aborted', 'somebody ended it by spec.abort', now);
   if (run.releaseUid === undefined || run.releaseUid === release.uid) return undefined;
@@ -97,7 +97,7 @@ function followStarted(run: Run, state: RunState, look: Look): Step {
   const { deadline, outcome } = deadlineOf(state, look);
   const { asked, link } = state;
   if (now >= deadline && isTold(state, deadline)) return conclude(run, outcome, release, now);
-  if (now >= later(deadline, UNTOLD_MS)) return conclude(run, untold(now), release, now);
+  if (now >= deadline + UNTOLD_MS) return conclude(run, untold(now), release, now);
   if (link && run.dispatch?.runId === undefined) {
     return act({ type: 'link', run, link }, `the workflow run of ${run.ref.name} was found`);
   }
@@ -112,12 +112,12 @@ function followStarted(run: Run, state: RunState, look: Look): Step {
 }
 
 /** When its time is up, or sooner where somebody has to be asked. */
-function nextLook(again: Date | undefined, deadline: Date, now: Date): Date {
-  return again && (again < deadline || now >= deadline) ? again : deadline;
+function nextLook(again: Time | undefined, deadline: Time, now: Time): Time {
+  return again !== undefined && (again < deadline || now >= deadline) ? again : deadline;
 }
 
 /** Whether it is known that it still went on when its time was up. */
-function isTold({ asked }: Exclude<RunState, { phase: 'ended' }>, deadline: Date): boolean {
+function isTold({ asked }: Exclude<RunState, { phase: 'ended' }>, deadline: Time): boolean {
   return asked === undefined || (asked.at !== undefined && asked.at >= deadline);
 }
 
@@ -125,9 +125,9 @@ function isTold({ asked }: Exclude<RunState, { phase: 'ended' }>, deadline: Date
 function deadlineOf(
   state: Exclude<RunState, { phase: 'ended' }>,
   { now, policy }: Look,
-): { deadline: Date; outcome: Outcome } {
+): { deadline: Time; outcome: Outcome } {
   const { since, limits } = state;
-  const deadline = (limitMs: number) => latest(later(since, limitMs), toldSince(policy));
+  const deadline = (limitMs: number) => Math.max(since + limitMs, toldSince(policy));
   if (state.phase === 'running') {
     const message = `it ran for longer than its timeout of ${seconds(limits.timeoutMs)}`;
     return {
@@ -141,12 +141,12 @@ function deadlineOf(
   return { deadline: deadline(limitMs), outcome: inconclusive(state.reason, message, now) };
 }
 
-function untold(now: Date): Outcome {
+function untold(now: Time): Outcome {
   return inconclusive('RunNotFound', 'GitHub could not be asked how it ended before its time was up', now);
 }
 
 /** A verdict counts only when the release stands still, at the revision that was tested. */
-function conclude(run: Run, outcome: Outcome, release: Release, now: Date): Step {
+function conclude(run: Run, outcome: Outcome, release: Release, now: Time): Step {
   if (isMoving(release)) return wait(`the verdict of ${run.ref.name} waits until the release has settled`);
   return finish(run, run.digest === release.revision?.digest ? outcome : superseded(release, now));
 }
@@ -155,26 +155,22 @@ function finish(run: Run, outcome: Outcome): Step {
   return act({ type: 'finish', run, outcome }, `${run.ref.name} ${outcome.verdict}: ${outcome.message}`);
 }
 
-function inconclusive(reason: Outcome['reason'], message: string, now: Date): Outcome {
+function inconclusive(reason: Outcome['reason'], message: string, now: Time): Outcome {
   return { verdict: 'inconclusive', reason, message, finishedAt: now };
 }
 
-function superseded({ revision }: Release, now: Date): Outcome {
+function superseded({ revision }: Release, now: Time): Outcome {
   const newer = revision ? `v${revision.version} (chart ${revision.chartVersion})` : 'nothing';
   return inconclusive('Superseded', `the release moved on: ${newer} is deployed now`, now);
 }
 
-function overridden({ verdict, reason }: { verdict: Verdict; reason: string }, now: Date): Outcome {
+function overridden({ verdict, reason }: { verdict: Verdict; reason: string }, now: Time): Outcome {
   return { verdict, reason: 'Overridden', message: reason, finishedAt: now };
 }
 
 /** From when on what is known of Pods is what they do. */
-function toldSince({ heardSince }: Policy): Date {
-  return heardSince ? later(heardSince, NODES_TELL_MS) : new Date(0);
-}
-
-function latest(a: Date, b: Date): Date {
-  return a > b ? a : b;
+function toldSince({ heardSince = Number.NEGATIVE_INFINITY }: Policy): Time {
+  return heardSince + NODES_TELL_MS;
 }
 
 function seconds(ms: number): string {

@@ -8,6 +8,9 @@
  * - verdict: how a run ended; `inconclusive` means the software was not shown to be bad
  */
 
+/** Milliseconds since 1970, UTC. Many are kept, and a `Date` weighs six times as much. */
+export type Time = number;
+
 export interface Ref {
   readonly namespace: string;
   readonly name: string;
@@ -77,7 +80,7 @@ export interface Revision {
   readonly chartVersion: string;
   readonly appVersion?: string;
   readonly ociDigest?: string;
-  readonly deployedAt: Date;
+  readonly deployedAt: Time;
   /** What helm-controller recorded of the chart's own test hooks: name → Helm's phase. */
   readonly testHooks?: Readonly<Record<string, string>>;
 }
@@ -86,7 +89,7 @@ export interface Condition {
   readonly status: 'True' | 'False' | 'Unknown';
   readonly reason: string;
   /** When `status` last changed. */
-  readonly since: Date;
+  readonly since: Time;
 }
 
 /** A HelmRelease, as far as postsync looks at it. */
@@ -146,7 +149,7 @@ export interface Test {
   readonly kind: 'SyncTest' | 'BuiltIn';
   /** The SyncTest's generation; 0 for a built-in test. */
   readonly generation: number;
-  readonly createdAt: Date;
+  readonly createdAt: Time;
   readonly suspended: boolean;
   readonly releases?: Selector;
   readonly namespaces?: LabelSelector;
@@ -179,7 +182,7 @@ export interface Dispatch {
   readonly apiUrl: string;
   /** The Secret with the credential; absent: the administrator's. */
   readonly secret?: Ref;
-  readonly claimedAt: Date;
+  readonly claimedAt: Time;
   readonly limits: Limits;
   /** What went wrong when it was sent, where that does not tell whether it arrived. */
   readonly unanswered?: string;
@@ -210,7 +213,7 @@ export interface Outcome {
   readonly reason: Reason;
   /** A sentence for people, with the tail of what the failed container said. */
   readonly message: string;
-  readonly finishedAt: Date;
+  readonly finishedAt: Time;
 }
 
 /** A SyncTestRun: created → started (its Job exists, or it is claimed to be dispatched) → running → ended. */
@@ -218,7 +221,7 @@ export interface Run {
   readonly ref: Ref;
   readonly uid: string;
   readonly resourceVersion: string;
-  readonly createdAt: Date;
+  readonly createdAt: Time;
   /** Created by postsync, not by a person: only these are pruned. */
   readonly ours: boolean;
   /** The release's name; its namespace is the run's. */
@@ -246,7 +249,7 @@ export interface Run {
   /** Absent: nothing came of it yet, or nobody asked for it. */
   readonly commitStatus?: CommitReport;
   /** When its container began to run. */
-  readonly startedAt?: Date;
+  readonly startedAt?: Time;
   readonly outcome?: Outcome;
 }
 
@@ -262,17 +265,17 @@ export type RunState =
   | (Going & { readonly phase: 'running' })
   | {
       readonly phase: 'ended';
-      readonly startedAt?: Date;
+      readonly startedAt?: Time;
       readonly outcome: Outcome;
       readonly link?: Link;
     };
 
 interface Going {
-  readonly since: Date;
+  readonly since: Time;
   readonly limits: Limits;
   readonly link?: Link;
   /** Of a dispatch: nobody tells of it unasked. */
-  readonly asked?: { readonly at?: Date; readonly again: Date };
+  readonly asked?: { readonly at?: Time; readonly again: Time };
 }
 
 /** A run's limits, pinned when it was started. */
@@ -288,5 +291,5 @@ export interface Policy {
   /** Wait before the first retry; it doubles with each further one, up to ten times. */
   readonly retryBackoffMs: number;
   /** Since when the API server has answered without a pause. Before that, what Pods did may not have been told yet. */
-  readonly heardSince?: Date;
+  readonly heardSince?: Time;
 }

@@ -1,15 +1,16 @@
-import { type Action, earliest, type Look, type Observed, type Plan, type Step } from './actions.ts';
+import type { Action, Look, Observed, Plan, Step } from './actions.ts';
 import { due } from './due.ts';
 import { follow } from './follow.ts';
-import type { Policy } from './model.ts';
+import type { Policy, Time } from './model.ts';
 import { prune } from './prune.ts';
 import { restOf } from './rest.ts';
+import { earliest } from './time.ts';
 
 /**
  * Decides what is to be done for one release. Pure: no clock, no I/O, no logging.
  * Planning again once the actions are carried out and seen never starts the same run again.
  */
-export function plan(observed: Observed, policy: Policy, now: Date): Plan {
+export function plan(observed: Observed, policy: Policy, now: Time): Plan {
   const { release, runs, selection, testOf } = observed;
   const rest = restOf(release);
   const look: Look = { ...observed, rest, policy, now };
@@ -22,7 +23,7 @@ export function plan(observed: Observed, policy: Policy, now: Date): Plan {
     ...prune(runs, release.revision?.digest, testOf).map((run) => ({ type: 'remove' as const, run })),
   ];
   const wakeAt = earliest(steps.map(({ wakeAt }) => wakeAt));
-  return { actions, because: reason(steps, rest), ...(wakeAt && { wakeAt }) };
+  return { actions, because: reason(steps, rest), ...(wakeAt !== undefined && { wakeAt }) };
 }
 
 /** What the steps that do something say; else what is waited for; else why nothing is due. */

@@ -67,9 +67,9 @@ export function appliesTo({ test, named }: Wanted, rest: Rest, release: Release)
  * is new: a commit often brings the release and its test together. Ready may flap later, hence the second limit.
  */
 function wasThereBefore(test: Test, { revision }: Rest, { conditions }: Release): boolean {
-  const created = test.createdAt.getTime();
-  const deployed = revision.deployedAt.getTime();
+  const { createdAt: created } = test;
+  const { deployedAt: deployed } = revision;
   if (deployed >= created) return false;
-  const ready = conditions.Ready?.since.getTime() ?? 0;
+  const ready = conditions.Ready?.since ?? 0;
   return ready < created || deployed < created - LONGEST_UPGRADE_MS;
 }

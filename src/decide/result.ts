@@ -5,6 +5,7 @@ import { KEYS, LINES } from './keys.ts';
 import type { Policy, Result, Revision, Run } from './model.ts';
 import { appliesTo, type Rest, restOf } from './rest.ts';
 import { isStarted, type Standing, standingOf } from './standing.ts';
+import { isoSeconds } from './time.ts';
 
 /** What the HelmRelease should say: `undefined` for a key that should not be there. */
 export interface Projection {
@@ -118,15 +119,15 @@ function summary({ runs, open, final, retryAt }: Standing, revision: Revision): 
     const why = verdict === 'passed' && reason === 'Passed' ? '' : `: ${reason}: ${firstLine(message)}`;
     return {
       state: verdict,
-      text: `${verdict}${attempts(final, runs)}${took(final)}, ${about}, ${iso(finishedAt)}${why}`,
+      text: `${verdict}${attempts(final, runs)}${took(final)}, ${about}, ${isoSeconds(finishedAt)}${why}`,
     };
   }
   if (open && isStarted(open))
     return {
       state: 'running',
-      text: `running${attempts(open, runs)}, ${about}, since ${iso(open.createdAt)}`,
+      text: `running${attempts(open, runs)}, ${about}, since ${isoSeconds(open.createdAt)}`,
     };
-  const last = retryAt && runs[0]?.outcome;
+  const last = retryAt === undefined ? undefined : runs[0]?.outcome;
   const why = last ? `: ${last.verdict} (${last.reason}), will be tried again` : '';
   return { state: 'pending', text: `pending, ${about}${why}` };
 }
@@ -143,8 +144,8 @@ export function resultOf(states: readonly Result[]): Result | undefined {
 
 /** From the start of its container to its end: `12s`; nothing when no container ran. */
 export function durationText({ startedAt, outcome }: Run): string | undefined {
-  if (!startedAt || !outcome) return undefined;
-  return `${Math.max(0, Math.round((outcome.finishedAt.getTime() - startedAt.getTime()) / 1000))}s`;
+  if (startedAt === undefined || !outcome) return undefined;
+  return `${Math.max(0, Math.round((outcome.finishedAt - startedAt) / 1000))}s`;
 }
 
 function took(run: Run): string {
@@ -161,10 +162,6 @@ function attempts(run: Run, runs: readonly Run[]): string {
 function firstLine(message: string): string {
   const line = message.split('\n', 1)[0] ?? '';
   return line.length > MESSAGE_LIMIT ? `${line.slice(0, MESSAGE_LIMIT)}…` : line;
-}
-
-function iso(date: Date): string {
-  return `${date.toISOString().slice(0, 19)}Z`;
 }
 
 function changes(

@@ -1,4 +1,4 @@
-import type { Outcome, Policy, Reason, Run, Test, Verdict } from './model.ts';
+import type { Outcome, Policy, Reason, Run, Test, Time, Verdict } from './model.ts';
 
 /** What the runs of one test say about one revision. */
 export interface Standing {
@@ -9,7 +9,7 @@ export interface Standing {
   /** The newest ended run, when nothing is tried again by itself. */
   readonly final?: Run & { readonly outcome: Outcome };
   /** When the next attempt of an ended run is due. */
-  readonly retryAt?: Date;
+  readonly retryAt?: Time;
 }
 
 /** Trying these again cannot change them, or is not for postsync to decide. */
@@ -38,7 +38,7 @@ export function standingOf(runs: readonly Run[], test: Test | undefined, policy:
   if (!ended) return { runs: sorted, ...(open && { open }) };
   if (open?.cause === 'retry') return { runs: sorted, open };
   const retryAt = test && !open ? retryOf(ended, sorted, test, policy) : undefined;
-  if (retryAt) return { runs: sorted, retryAt };
+  if (retryAt !== undefined) return { runs: sorted, retryAt };
   return { runs: sorted, final: ended, ...(open && { open }) };
 }
 
@@ -62,7 +62,7 @@ export function hasEnded(run: Run): run is Run & { readonly outcome: Outcome } {
 }
 
 export function newestFirst(a: Run, b: Run): number {
-  return b.createdAt.getTime() - a.createdAt.getTime() || b.attempt - a.attempt;
+  return b.createdAt - a.createdAt || b.attempt - a.attempt;
 }
 
 /** When an ended run is tried again; `undefined` for never. */
@@ -71,14 +71,14 @@ function retryOf(
   runs: readonly Run[],
   test: Test,
   policy: Policy,
-): Date | undefined {
+): Time | undefined {
   const { verdict, reason, finishedAt } = ended.outcome;
   if (verdict === 'passed' || NOT_RETRIED.has(reason)) return undefined;
   const tried = chainOf(runs).filter((run) => run.outcome?.verdict === verdict).length;
   const allowed = allowance(test, verdict);
   if (tried > allowed) return undefined;
   const delayMs = policy.retryBackoffMs * 2 ** Math.min(tried - 1, MAX_DOUBLINGS);
-  return new Date(finishedAt.getTime() + delayMs);
+  return finishedAt + delayMs;
 }
 
 function allowance(test: Test, verdict: Verdict): number {

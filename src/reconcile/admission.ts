@@ -1,5 +1,5 @@
 import { admit, type Claim } from '../decide/admit.ts';
-import { keyOf, type Run, type Test } from '../decide/model.ts';
+import { keyOf, type Run, type Test, type Time } from '../decide/model.ts';
 
 /**
  * Caps how many runs go on at once in the whole cluster. It knows what this process has admitted; a run that was
@@ -15,7 +15,7 @@ export interface Admission {
   /** A run that waited has not asked again: it stands in nobody's way. */
   withdraw(run: Run): void;
   /** When a run was admitted. */
-  admittedAt(run: Run): Date | undefined;
+  admittedAt(run: Run): Time | undefined;
   readonly waiting: number;
   readonly running: number;
 }
@@ -23,7 +23,7 @@ export interface Admission {
 export interface AdmissionOptions {
   /** 0: no cap. */
   readonly maxRuns: number;
-  readonly now: () => Date;
+  readonly now: () => Time;
   /** Told the release of a run that may start now. */
   readonly onRoom: (release: { readonly namespace: string; readonly name: string }) => void;
 }
@@ -34,7 +34,7 @@ interface Waiting extends Claim {
 
 export function createAdmission({ maxRuns, now, onRoom }: AdmissionOptions): Admission {
   const waiting = new Map<string, Waiting>();
-  const running = new Map<string, Claim & { readonly at: Date }>();
+  const running = new Map<string, Claim & { readonly at: Time }>();
 
   function enter(claim: Claim): void {
     waiting.delete(claim.run);

@@ -53,7 +53,7 @@ async function held(
 ): Promise<Performed> {
   if (!why) {
     // Who waits long for its turn needs no room meanwhile, and loses nothing of its time to start.
-    if (until.getTime() - deps.now().getTime() > LONG_MS) deps.admission.leave(run);
+    if (until - deps.now() > LONG_MS) deps.admission.leave(run);
     return { heldBack: true, until };
   }
   return holdBack(deps, observed, run, { syncTest, until, ...why });

@@ -1,4 +1,4 @@
-import { keyOf, type Policy, type Ref, type Test } from '../decide/model.ts';
+import { keyOf, type Policy, type Ref, type Test, type Time } from '../decide/model.ts';
 import { asksFor } from '../decide/select.ts';
 import type { Refused, TestChecks, TestFinding } from '../ports.ts';
 import type { SyncTest } from '../synctest.ts';
@@ -9,7 +9,7 @@ const ASK_AGAIN_MS = 60_000;
 
 export interface TestCheck {
   /** @returns when to check again */
-  readonly check: (ref: Ref) => Promise<Date | undefined>;
+  readonly check: (ref: Ref) => Promise<Time | undefined>;
   /** The server refused a Job of a test for now: the next check says so. */
   readonly refused: (ref: Ref, words: string) => void;
 }
@@ -33,7 +33,7 @@ export function createTestCheck(world: World, checks: TestChecks, policy: Policy
       return { words, isFinal: false };
     }
     const { generation, createdAt } = syncTest.test;
-    const of = `${generation} of ${createdAt.toISOString()}`;
+    const of = `${generation} of ${createdAt}`;
     const known = answers.get(key);
     if (known?.of === of) return known.refused;
     const refused = await checks.dryRun(syncTest);
@@ -41,7 +41,7 @@ export function createTestCheck(world: World, checks: TestChecks, policy: Policy
     return refused;
   }
 
-  async function check(ref: Ref): Promise<Date | undefined> {
+  async function check(ref: Ref): Promise<Time | undefined> {
     const key = keyOf(ref);
     const syncTest = world.tests.get(key);
     if (!syncTest) {
@@ -59,7 +59,7 @@ export function createTestCheck(world: World, checks: TestChecks, policy: Policy
       await checks.writeFinding(ref, finding);
       written.set(key, JSON.stringify(finding));
     }
-    return problem && !problem.isFinal ? new Date(Date.now() + ASK_AGAIN_MS) : undefined;
+    return problem && !problem.isFinal ? Date.now() + ASK_AGAIN_MS : undefined;
   }
 
   return { check, refused: (ref, words) => void refusals.set(keyOf(ref), words) };

@@ -1,5 +1,5 @@
 import type { Observed } from '../decide/actions.ts';
-import { keyOf, type Outcome, type Reason, type Run, type RunState } from '../decide/model.ts';
+import { keyOf, type Outcome, type Reason, type Run, type RunState, type Time } from '../decide/model.ts';
 import type { Ending } from '../ports.ts';
 import type { SyncTest } from '../synctest.ts';
 import type { Deps } from './reconcile.ts';
@@ -8,7 +8,7 @@ import type { Deps } from './reconcile.ts';
 export interface Performed {
   readonly heldBack: boolean;
   /** When to try again at the latest. */
-  readonly until?: Date;
+  readonly until?: Time;
 }
 
 export const DONE: Performed = { heldBack: false };
@@ -33,7 +33,7 @@ interface Held {
   readonly reason: Reason;
   readonly message: string;
   /** When to try again. */
-  readonly until?: Date;
+  readonly until?: Time;
 }
 
 /** Tries again in a moment, until the time to start is up. */
@@ -44,11 +44,11 @@ export async function holdBack(
   { syncTest, reason, message, until }: Held,
 ): Promise<Performed> {
   const now = deps.now();
-  const waitedMs = now.getTime() - (deps.admission.admittedAt(run) ?? now).getTime();
+  const waitedMs = now - (deps.admission.admittedAt(run) ?? now);
   const { startTimeoutMs } = syncTest.limits;
   const limitMs = reason === 'CredentialsMissing' ? Math.min(CREDENTIALS_MS, startTimeoutMs) : startTimeoutMs;
   if (waitedMs < limitMs) {
-    return { heldBack: true, until: until ?? new Date(now.getTime() + ROLLOUT_POLL_MS) };
+    return { heldBack: true, until: until ?? now + ROLLOUT_POLL_MS };
   }
   return refuse(deps, observed, run, { syncTest, reason, message });
 }

@@ -1,4 +1,4 @@
-import { keyOf, type Ref } from '../decide/model.ts';
+import { keyOf, type Ref, type Time } from '../decide/model.ts';
 import { restOf } from '../decide/rest.ts';
 import type { Records } from '../ports.ts';
 
@@ -17,21 +17,21 @@ export interface Hinted {
    *
    * @returns when to read it again; `undefined`: the watch is enough
    */
-  readonly read: (release: Ref) => Promise<Date | undefined>;
+  readonly read: (release: Ref) => Promise<Time | undefined>;
 }
 
 interface Heard {
   readonly reads: number;
-  readonly due: Date;
+  readonly due: Time;
 }
 
-export function createHinted({ readRelease }: Pick<Records, 'readRelease'>, now: () => Date): Hinted {
+export function createHinted({ readRelease }: Pick<Records, 'readRelease'>, now: () => Time): Hinted {
   const heard = new Map<string, Heard>();
   /** When each was read last, the oldest first. */
   const readAt = new Map<string, number>();
 
   function noteRead(key: string): void {
-    const at = now().getTime();
+    const at = now();
     readAt.delete(key);
     readAt.set(key, at);
     for (const [old, time] of readAt) {
@@ -43,12 +43,12 @@ export function createHinted({ readRelease }: Pick<Records, 'readRelease'>, now:
   return {
     hear(ref) {
       const key = keyOf(ref);
-      const at = now().getTime();
+      const at = now();
       const known = heard.get(key);
       if (known?.reads === 0) return false;
       const last = readAt.get(key) ?? Number.NEGATIVE_INFINITY;
-      const due = Math.min(known?.due.getTime() ?? Number.POSITIVE_INFINITY, last + LEAST_PAUSE_MS);
-      heard.set(key, { reads: 0, due: new Date(Math.max(at, due)) });
+      const due = Math.min(known?.due ?? Number.POSITIVE_INFINITY, last + LEAST_PAUSE_MS);
+      heard.set(key, { reads: 0, due: Math.max(at, due) });
       return true;
     },
     async read(ref) {
@@ -58,7 +58,7 @@ export function createHinted({ readRelease }: Pick<Records, 'readRelease'>, now:
       noteRead(key);
       const pauseMs = PAUSES_MS[known.reads];
       // Also where this read fails: the next one is not before that, however often it is heard of.
-      const next = { reads: known.reads + 1, due: new Date(now().getTime() + (pauseMs ?? LEAST_PAUSE_MS)) };
+      const next = { reads: known.reads + 1, due: now() + (pauseMs ?? LEAST_PAUSE_MS) };
       heard.set(key, next);
       const release = await readRelease(ref);
       // Heard of again meanwhile: that is another look.

@@ -1,3 +1,4 @@
+import type { Time } from '../decide/model.ts';
 import { isCode } from '../errors.ts';
 import { backoff } from './backoff.ts';
 
@@ -10,7 +11,7 @@ const LONGEST_CONFLICT_MS = 5_000;
 
 export interface QueueOptions {
   /** @returns when to look again at the latest */
-  readonly look: (key: string) => Promise<Date | undefined>;
+  readonly look: (key: string) => Promise<Time | undefined>;
   /** Looks at once; at most one per key. */
   readonly parallel: number;
   readonly onFailure: (failure: {
@@ -70,7 +71,7 @@ export function createQueue({ look, parallel, onFailure }: QueueOptions): Queue 
       (wakeAt) => {
         failures.delete(key);
         conflicts.delete(key);
-        return wakeAt && Math.max(0, wakeAt.getTime() - Date.now());
+        return wakeAt === undefined ? undefined : Math.max(0, wakeAt - Date.now());
       },
       (error: unknown) => failed(key, error),
     );

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { type Action, earliest, type Observed, type Plan } from '../decide/actions.ts';
+import type { Action, Observed, Plan } from '../decide/actions.ts';
 import { runName } from '../decide/identity.ts';
 import { KEYS } from '../decide/keys.ts';
 import {
@@ -10,10 +10,12 @@ import {
   type Release,
   type Result,
   type Run,
+  type Time,
 } from '../decide/model.ts';
 import { plan } from '../decide/plan.ts';
 import { project } from '../decide/result.ts';
 import { isStarted } from '../decide/standing.ts';
+import { earliest } from '../decide/time.ts';
 import { isCode } from '../errors.ts';
 import type { Dispatches, Jobs, Records, Reports } from '../ports.ts';
 import type { Admission } from './admission.ts';
@@ -33,7 +35,7 @@ export interface Deps {
   readonly admission: Admission;
   readonly policy: () => Policy;
   readonly log: Logger;
-  readonly now: () => Date;
+  readonly now: () => Time;
   /** Throws unless this replica may create things now. */
   readonly assertActive: () => void;
   readonly onVerdict: (run: Run, outcome: Outcome) => void;
@@ -52,9 +54,9 @@ const FRESH_MS = 2_000;
  *
  * @returns when to come back at the latest; `undefined` to wait for a change
  */
-export async function reconcile(deps: Deps, ref: Ref): Promise<Date | undefined> {
+export async function reconcile(deps: Deps, ref: Ref): Promise<Time | undefined> {
   const { wakeAt, failure } = await carryOut(deps, ref);
-  let tidyAt: Date | undefined;
+  let tidyAt: Time | undefined;
   try {
     await writeResult(deps, ref);
   } finally {
@@ -64,9 +66,9 @@ export async function reconcile(deps: Deps, ref: Ref): Promise<Date | undefined>
   return earliest([wakeAt, tidyAt, await report(deps, ref)]);
 }
 
-async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Date | undefined; failure?: unknown }> {
+async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Time | undefined; failure?: unknown }> {
   const { world, admission, now, log } = deps;
-  const heldBack = new Map<string, Date | undefined>();
+  const heldBack = new Map<string, Time | undefined>();
   /** Runs whose end was known before the release was read. */
   const readFor = new Set<string>();
   let freshUntil = 0;
@@ -95,7 +97,7 @@ async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Date | undefin
     if (failure !== undefined) return { failure };
   }
   log.error({ release: keyOf(ref) }, 'a plan does not come to its end');
-  return { wakeAt: new Date(now().getTime() + 60_000) };
+  return { wakeAt: now() + 60_000 };
 }
 
 /** A run that does not ask to start stands in nobody's way; one that has ended, or is not begun, takes no room either. */
@@ -153,7 +155,7 @@ async function performAll(
   deps: Deps,
   observed: Observed,
   actions: Plan['actions'],
-  heldBack: Map<string, Date | undefined>,
+  heldBack: Map<string, Time | undefined>,
 ): Promise<unknown> {
   const settled = await Promise.allSettled(actions.map((action) => perform(deps, observed, action)));
   for (const [index, result] of settled.entries()) {

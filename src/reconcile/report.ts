@@ -1,7 +1,7 @@
-import { earliest } from '../decide/actions.ts';
 import { runsOf } from '../decide/due.ts';
-import { keyOf, type Ref, type Run } from '../decide/model.ts';
+import { keyOf, type Ref, type Run, type Time } from '../decide/model.ts';
 import { hasEnded, standingOf } from '../decide/standing.ts';
+import { earliest } from '../decide/time.ts';
 import { stateOf } from './finish.ts';
 import type { Deps } from './reconcile.ts';
 import { observe } from './world.ts';
@@ -15,7 +15,7 @@ const GIVE_UP_MS = 3_600_000;
  *
  * @returns when to come back; `undefined`: nothing is left to do, or the release is looked at again anyway
  */
-export async function report(deps: Deps, ref: Ref): Promise<Date | undefined> {
+export async function report(deps: Deps, ref: Ref): Promise<Time | undefined> {
   const { world, records, reports, now } = deps;
   const asks = ({ test }: Run) => world.tests.get(keyOf(test))?.commitStatus !== undefined;
   if (!world.runs.in(keyOf(ref)).some((run) => hasEnded(run) && !run.commitStatus && asks(run)))
@@ -25,15 +25,15 @@ export async function report(deps: Deps, ref: Ref): Promise<Date | undefined> {
   if (!observed?.release.revision) return undefined;
   const { release, selection } = observed;
   const { digest } = observed.release.revision;
-  const again: Date[] = [];
+  const again: Time[] = [];
   for (const { test } of selection.wanted) {
     const syncTest = test.kind === 'SyncTest' ? world.tests.get(keyOf(test.ref)) : undefined;
     if (!syncTest?.commitStatus) continue;
     const { final: run } = standingOf(runsOf(test, digest, observed), test, policy);
-    if (!run || run.commitStatus || now().getTime() - run.outcome.finishedAt.getTime() > GIVE_UP_MS) continue;
+    if (!run || run.commitStatus || now() - run.outcome.finishedAt > GIVE_UP_MS) continue;
     deps.assertActive();
     const found = reports.report(run, syncTest, release);
-    if (found instanceof Date) again.push(found);
+    if (typeof found === 'number') again.push(found);
     else if (found) await records.noteReport(release, run, found);
   }
   return earliest(again);

@@ -1,5 +1,5 @@
-import { earliest } from '../decide/actions.ts';
-import { keyOf, type Ref, type Run } from '../decide/model.ts';
+import { keyOf, type Ref, type Run, type Time } from '../decide/model.ts';
+import { earliest } from '../decide/time.ts';
 import type { KnownJob } from '../ports.ts';
 import type { Deps } from './reconcile.ts';
 
@@ -9,12 +9,12 @@ import type { Deps } from './reconcile.ts';
  *
  * @returns when to come back; `undefined`: nothing is left to do
  */
-export async function tidy(deps: Deps, ref: Ref): Promise<Date | undefined> {
+export async function tidy(deps: Deps, ref: Ref): Promise<Time | undefined> {
   const failures: unknown[] = [];
-  const again: Date[] = [];
+  const again: (Time | undefined)[] = [];
   for (const run of deps.world.runs.in(keyOf(ref)).filter(isUnsettled)) {
     await settle(deps, run).then(
-      (until) => until && again.push(until),
+      (until) => again.push(until),
       (error: unknown) => failures.push(error),
     );
   }
@@ -31,9 +31,9 @@ function isUnsettled({ outcome, dispatch }: Run): boolean {
 }
 
 /** Cancels the workflow run of a run that has ended without it. @returns when to try again */
-async function settle({ dispatches, records, now }: Deps, run: Run): Promise<Date | undefined> {
+async function settle({ dispatches, records, now }: Deps, run: Run): Promise<Time | undefined> {
   const until = await dispatches.stop(run, now());
-  if (!until) await records.noteDispatch(run, { settled: true });
+  if (until === undefined) await records.noteDispatch(run, { settled: true });
   return until;
 }
 

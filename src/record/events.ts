@@ -1,4 +1,5 @@
 import type { Outcome, Release, Run } from '../decide/model.ts';
+import { iso } from '../decide/time.ts';
 import { isCode } from '../errors.ts';
 import type { Kubernetes } from '../kubernetes.ts';
 
@@ -50,7 +51,7 @@ export interface Telling {
 
 export async function tell(kubernetes: Kubernetes, { ref, uid }: Release, event: Telling): Promise<void> {
   const { namespace, name } = ref;
-  const now = new Date().toISOString();
+  const now = iso(Date.now());
   const body = {
     apiVersion: 'v1',
     kind: 'Event',

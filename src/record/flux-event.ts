@@ -1,5 +1,6 @@
 import { lineName } from '../decide/identity.ts';
 import type { Outcome, Reason, Release, Run } from '../decide/model.ts';
+import { isoSeconds } from '../decide/time.ts';
 import { REASONS, sentenceOf } from './events.ts';
 
 /**
@@ -73,7 +74,7 @@ export function fluxEventOf(
       resourceVersion,
     },
     severity: verdict === 'passed' ? 'info' : 'error',
-    timestamp: `${finishedAt.toISOString().slice(0, 19)}Z`,
+    timestamp: isoSeconds(finishedAt),
     message: sentenceOf(run, isOpen ? outcome : { verdict, reason }),
     reason: REASONS[verdict],
     metadata: { ...metaOf(release), ...revisionOf(release, run), ...ownOf(release, run) },

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Condition, Release, Revision, Workload } from '../decide/model.ts';
-import { Metadata, parse, Time } from './parse.ts';
+import { Timestamp } from '../timestamp.ts';
+import { Metadata, parse } from './parse.ts';
 
 const ConditionList = z
   .array(
@@ -8,7 +9,7 @@ const ConditionList = z
       type: z.string(),
       status: z.enum(['True', 'False', 'Unknown']),
       reason: z.string().prefault(''),
-      lastTransitionTime: Time,
+      lastTransitionTime: Timestamp,
     }),
   )
   .prefault([]);
@@ -25,7 +26,7 @@ const Snapshot = z.object({
   chartVersion: z.string().prefault(''),
   appVersion: z.string().optional(),
   ociDigest: z.string().optional(),
-  lastDeployed: Time,
+  lastDeployed: Timestamp,
   testHooks: z.record(z.string(), z.object({ phase: z.string().optional() })).optional(),
 });
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { PostsyncError } from '../errors.ts';
+import { Timestamp } from '../timestamp.ts';
 
-export const Time = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 const Labels = z.record(z.string(), z.string()).prefault({});
 
 export const Metadata = z.object({
@@ -10,7 +10,7 @@ export const Metadata = z.object({
   uid: z.string(),
   resourceVersion: z.string(),
   generation: z.number().prefault(0),
-  creationTimestamp: Time,
+  creationTimestamp: Timestamp,
   deletionTimestamp: z.string().optional(),
   labels: Labels,
   annotations: Labels,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { CommitReport, Dispatch as Dispatched, Run } from '../decide/model.ts';
-import { Metadata, parse, Time } from './parse.ts';
+import { Timestamp } from '../timestamp.ts';
+import { Metadata, parse } from './parse.ts';
 
 const Dispatch = z
   .object({
@@ -8,7 +9,7 @@ const Dispatch = z
     trigger: z.enum(['repository_dispatch', 'workflow_dispatch']),
     apiUrl: z.string(),
     secret: z.object({ namespace: z.string(), name: z.string() }).optional(),
-    claimedAt: Time,
+    claimedAt: Timestamp,
     timeoutSeconds: z.number(),
     startTimeoutSeconds: z.number(),
     unanswered: z.string().optional(),
@@ -60,8 +61,8 @@ const SyncTestRun = z.object({
           problem: z.string().optional(),
         })
         .optional(),
-      startedAt: Time.optional(),
-      finishedAt: Time.optional(),
+      startedAt: Timestamp.optional(),
+      finishedAt: Timestamp.optional(),
     })
     .prefault({}),
 });
@@ -121,7 +122,8 @@ function outcomeOf({
   message,
   finishedAt,
 }: z.output<typeof SyncTestRun>['status']): Run['outcome'] {
-  if (phase === undefined || phase === 'Pending' || phase === 'Running' || !finishedAt) return undefined;
+  if (phase === undefined || phase === 'Pending' || phase === 'Running' || finishedAt === undefined)
+    return undefined;
   return {
     verdict: VERDICTS[phase],
     reason: reason as NonNullable<Run['outcome']>['reason'],

@@ -1,5 +1,6 @@
-import type { CommitReport, Dispatch, Link, Outcome, Run, Test, Verdict } from '../decide/model.ts';
+import type { CommitReport, Dispatch, Link, Outcome, Run, Test, Time, Verdict } from '../decide/model.ts';
 import { durationText, revisionText } from '../decide/result.ts';
+import { iso, isoSeconds } from '../decide/time.ts';
 import type { Kubernetes } from '../kubernetes.ts';
 import type { Claim, Ending, NewRun, Started } from '../ports.ts';
 import { OURS } from './run-object.ts';
@@ -62,7 +63,7 @@ export function pinRun(
     testGeneration: test?.generation,
     digest: revision.digest,
     revision: revisionText(revision),
-    conditions: conditions('Reconciling', 'Pending', 'waits for its turn', new Date()),
+    conditions: conditions('Reconciling', 'Pending', 'waits for its turn', Date.now()),
   });
 }
 
@@ -81,7 +82,7 @@ export function startRun(kubernetes: Kubernetes, run: Run, started: Started): Pr
       'Reconciling',
       'Progressing',
       `its Job is ${job.namespace}/${job.name}`,
-      new Date(),
+      Date.now(),
     ),
   });
 }
@@ -98,7 +99,7 @@ export function claimRun(kubernetes: Kubernetes, run: Run, claim: Claim): Promis
     testGeneration: test.generation,
     dispatch: {
       ...rest,
-      claimedAt: claimedAt.toISOString(),
+      claimedAt: iso(claimedAt),
       timeoutSeconds: limits.timeoutMs / 1000,
       startTimeoutSeconds: limits.startTimeoutMs / 1000,
     },
@@ -116,7 +117,7 @@ export function unclaimRun(kubernetes: Kubernetes, run: Run): Promise<unknown> {
   return writeStatus(kubernetes, run, {
     phase: 'Pending',
     dispatch: null,
-    conditions: conditions('Reconciling', 'Pending', 'waits for its turn', new Date()),
+    conditions: conditions('Reconciling', 'Pending', 'waits for its turn', Date.now()),
   });
 }
 
@@ -154,9 +155,9 @@ export function endRun(
     digest: run.digest,
     dispatch: run.dispatch && { runId: link?.runId, settled },
     url: link?.url,
-    startedAt: startedAt?.toISOString(),
-    finishedAt: finishedAt.toISOString(),
-    duration: startedAt && durationText({ ...run, startedAt, outcome }),
+    startedAt: startedAt === undefined ? undefined : iso(startedAt),
+    finishedAt: iso(finishedAt),
+    duration: startedAt === undefined ? undefined : durationText({ ...run, startedAt, outcome }),
     conditions:
       verdict === 'passed'
         ? conditions('Ready', reason, message, finishedAt)
@@ -178,15 +179,10 @@ function writeStatus(
   return kubernetes.patch(target, { metadata: { resourceVersion: run.resourceVersion }, status });
 }
 
-function conditions(type: string, reason: string, message: string, at: Date): object[] {
-  return [{ type, status: 'True', reason, message, lastTransitionTime: iso(at) }];
+function conditions(type: string, reason: string, message: string, at: Time): object[] {
+  return [{ type, status: 'True', reason, message, lastTransitionTime: isoSeconds(at) }];
 }
 
-function notReady(reason: string, message: string, at: Date): object[] {
-  return [{ type: 'Ready', status: 'False', reason, message, lastTransitionTime: iso(at) }];
-}
-
-/** Kubernetes' times have whole seconds. */
-function iso(date: Date): string {
-  return `${date.toISOString().slice(0, 19)}Z`;
+function notReady(reason: string, message: string, at: Time): object[] {
+  return [{ type: 'Ready', status: 'False', reason, message, lastTransitionTime: isoSeconds(at) }];
 }

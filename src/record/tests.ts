@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Ref } from '../decide/model.ts';
+import { isoSeconds } from '../decide/time.ts';
 import type { Kubernetes } from '../kubernetes.ts';
 import type { TestFinding } from '../ports.ts';
 
@@ -43,7 +44,7 @@ export async function writeFinding(kubernetes: Kubernetes, ref: Ref, finding: Te
   const { metadata, status } = Status.parse(object);
   if (metadata.generation !== finding.generation) return object;
   const known = new Map(status.conditions.map((condition) => [condition.type, condition]));
-  const now = `${new Date().toISOString().slice(0, 19)}Z`;
+  const now = isoSeconds(Date.now());
   const conditions = conditionsOf(finding).map((condition) => {
     const before = known.get(condition.type);
     const since = before?.status === condition.status ? before.lastTransitionTime : now;

@@ -1,4 +1,4 @@
-import type { Outcome, Release, Run } from '../decide/model.ts';
+import type { Outcome, Release, Run, Time } from '../decide/model.ts';
 import type { SyncTest } from '../synctest.ts';
 import { asked, included } from './helm-tests/filters.ts';
 
@@ -13,7 +13,7 @@ export function recordedOutcome(
   run: Run,
   { body }: SyncTest,
   { revision, testsFiltered = false }: Release,
-  now: Date,
+  now: Time,
 ): Outcome | undefined {
   if (body.kind !== 'helmTest' || !body.helmTest.reuse) return undefined;
   // Who asks for them again does not want to hear the same.

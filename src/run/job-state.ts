@@ -1,4 +1,4 @@
-import type { Outcome, RunState } from '../decide/model.ts';
+import type { Outcome, RunState, Time } from '../decide/model.ts';
 import type { JobEnd, JobView } from './job-view.ts';
 import {
   inconclusive,
@@ -31,23 +31,21 @@ export function jobStateOf(
   job: JobView,
   pods: readonly PodView[],
   events: readonly FailedCreate[],
-  now: Date,
+  now: Time,
 ): RunState {
   const { limits } = job;
-  const mine = pods
-    .filter(({ jobUid }) => jobUid === job.uid)
-    .toSorted((a, b) => a.createdAt.getTime() - b.createdAt.getTime());
+  const mine = pods.filter(({ jobUid }) => jobUid === job.uid).toSorted((a, b) => a.createdAt - b.createdAt);
   const startedAt = startOf(job, mine);
   const outcome =
     job.end?.reason === 'DeadlineExceeded'
       ? outOfTime(job, job.end, { mine, events })
       : outcomeOf(job, mine, now);
-  if (outcome) return { phase: 'ended', ...(startedAt && { startedAt }), outcome };
-  if (startedAt) return { phase: 'running', since: startedAt, limits };
+  if (outcome) return { phase: 'ended', ...(startedAt !== undefined && { startedAt }), outcome };
+  if (startedAt !== undefined) return { phase: 'running', since: startedAt, limits };
   return { phase: 'waiting', ...waitingFor(job, mine.at(-1), events), limits };
 }
 
-function outcomeOf(job: JobView, pods: readonly PodView[], now: Date): Outcome | undefined {
+function outcomeOf(job: JobView, pods: readonly PodView[], now: Time): Outcome | undefined {
   const pod = pods.at(-1);
   if (job.end) return job.end.succeeded ? succeeded(job, job.end, pod) : failed(job, job.end, pod);
   if (job.deleting) return inconclusive('JobLost', 'its Job is being deleted', now);
@@ -58,11 +56,11 @@ function outcomeOf(job: JobView, pods: readonly PodView[], now: Date): Outcome |
 }
 
 /** A Pod that was taken away while its Job says nothing yet. */
-function cutShort(job: JobView, pod: PodView, now: Date): Outcome | undefined {
+function cutShort(job: JobView, pod: PodView, now: Time): Outcome | undefined {
   const { startTime, createdAt, activeDeadlineSeconds = Number.POSITIVE_INFINITY } = job;
-  const deadline = (startTime ?? createdAt).getTime() + activeDeadlineSeconds * 1000;
+  const deadline = (startTime ?? createdAt) + activeDeadlineSeconds * 1000;
   // The Job controller deletes the Pod a moment before it says that it is for the deadline.
-  const isForDeadline = !pod.disrupted && (pod.deleted?.at ?? now).getTime() >= deadline - CLOCK_GRAIN_MS;
+  const isForDeadline = !pod.disrupted && (pod.deleted?.at ?? now) >= deadline - CLOCK_GRAIN_MS;
   return isForDeadline ? undefined : takenAway(job, pod, now);
 }
 
@@ -83,7 +81,7 @@ function outOfTime(
   { at }: JobEnd,
   { mine, events }: { mine: readonly PodView[]; events: readonly FailedCreate[] },
 ): Outcome {
-  if (startOf(job, mine)) {
+  if (startOf(job, mine) !== undefined) {
     const message = `it ran until the deadline of its Job, ${job.activeDeadlineSeconds} s after that was created`;
     return { verdict: 'failed', reason: 'TimedOut', message, finishedAt: at };
   }

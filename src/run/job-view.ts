@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import type { JobRef, Limits, Ref } from '../decide/model.ts';
+import type { JobRef, Limits, Ref, Time } from '../decide/model.ts';
 import { PostsyncError } from '../errors.ts';
+import { Timestamp } from '../timestamp.ts';
 import { JOB_KEYS } from './labels.ts';
 
 /** What is pinned on a Job when it is created. */
@@ -20,7 +21,7 @@ export interface JobEnd {
   readonly succeeded: boolean;
   readonly reason: string;
   readonly message: string;
-  readonly at: Date;
+  readonly at: Time;
 }
 
 /** A Job of ours, as far as postsync looks at it. Small: one is kept in memory for each run. */
@@ -30,9 +31,9 @@ export interface JobView extends JobRef {
   readonly runNamespace: string;
   readonly release: Ref;
   readonly limits: JobLimits;
-  readonly createdAt: Date;
+  readonly createdAt: Time;
   /** When it was let go last: a suspended Job (Kueue) has none, or an old one. */
-  readonly startTime?: Date;
+  readonly startTime?: Time;
   readonly suspended: boolean;
   readonly deleting: boolean;
   /** It makes new Pods for failed ones. */
@@ -44,8 +45,6 @@ export interface JobView extends JobRef {
   /** It will be removed by itself. */
   readonly sealed: boolean;
 }
-
-const Time = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 
 const Pinned = z.object({
   timeoutMs: z.number(),
@@ -62,7 +61,7 @@ const Job = z.object({
     name: z.string(),
     namespace: z.string(),
     uid: z.string(),
-    creationTimestamp: Time,
+    creationTimestamp: Timestamp,
     deletionTimestamp: z.string().optional(),
     labels: z.object({ [JOB_KEYS.run]: z.string(), [JOB_KEYS.runUid]: z.string() }),
     annotations: z.object({
@@ -79,7 +78,7 @@ const Job = z.object({
   }),
   status: z
     .object({
-      startTime: Time.optional(),
+      startTime: Timestamp.optional(),
       conditions: z
         .array(
           z.object({
@@ -87,7 +86,7 @@ const Job = z.object({
             status: z.string(),
             reason: z.string().default(''),
             message: z.string().default(''),
-            lastTransitionTime: Time.optional(),
+            lastTransitionTime: Timestamp.optional(),
           }),
         )
         .default([]),
@@ -125,7 +124,7 @@ export function readJob(object: unknown): JobView {
     release: { namespace, name },
     limits: limits.data,
     createdAt: metadata.creationTimestamp,
-    ...(status.startTime && { startTime: status.startTime }),
+    ...(status.startTime !== undefined && { startTime: status.startTime }),
     suspended: spec.suspend,
     deleting: metadata.deletionTimestamp !== undefined,
     retriesPods: spec.backoffLimit > 0,
@@ -136,7 +135,7 @@ export function readJob(object: unknown): JobView {
   };
 }
 
-function endOf(status: JobStatus, otherwise: Date): JobEnd | undefined {
+function endOf(status: JobStatus, otherwise: Time): JobEnd | undefined {
   const bad = holds(status, 'FailureTarget') ?? holds(status, 'Failed');
   const found = bad ?? holds(status, 'SuccessCriteriaMet') ?? holds(status, 'Complete');
   if (!found) return undefined;

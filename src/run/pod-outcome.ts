@@ -1,4 +1,5 @@
-import type { Outcome, Reason } from '../decide/model.ts';
+import type { Outcome, Reason, Time } from '../decide/model.ts';
+import { earliest } from '../decide/time.ts';
 import type { JobView } from './job-view.ts';
 import type { ContainerView, PodView } from './pod-view.ts';
 
@@ -22,13 +23,13 @@ export function isCounted({ limits }: JobView, { name }: ContainerView): boolean
 }
 
 /** When the first of the test's containers began to run. */
-export function startOf(job: JobView, pods: readonly PodView[]): Date | undefined {
+export function startOf(job: JobView, pods: readonly PodView[]): Time | undefined {
   const counted = pods.flatMap(({ containers }) => containers.filter((one) => isCounted(job, one)));
   const starts = counted.flatMap(({ state }) => {
     if (state.kind === 'running') return [state.since];
-    return state.kind === 'ended' && state.startedAt ? [state.startedAt] : [];
+    return state.kind === 'ended' ? [state.startedAt] : [];
   });
-  return starts.toSorted((a, b) => a.getTime() - b.getTime())[0];
+  return earliest(starts);
 }
 
 /**
@@ -40,28 +41,28 @@ export function isCutShort(job: JobView, pod: PodView): boolean {
   // A DisruptionTarget alone is an intention: the deletion may yet be refused.
   if (!deleted && !(disrupted && phase === 'Failed')) return false;
   const takenAt = Math.min(
-    deleted ? (deleted.at?.getTime() ?? 0) : Number.POSITIVE_INFINITY,
-    disrupted?.at.getTime() ?? Number.POSITIVE_INFINITY,
+    deleted ? (deleted.at ?? 0) : Number.POSITIVE_INFINITY,
+    disrupted?.at ?? Number.POSITIVE_INFINITY,
   );
   const counted = pod.containers.filter((container) => isCounted(job, container));
   const endedBefore = counted.every(
-    ({ state }) => state.kind === 'ended' && state.finishedAt && state.finishedAt.getTime() < takenAt,
+    ({ state }) => state.kind === 'ended' && state.finishedAt !== undefined && state.finishedAt < takenAt,
   );
   return counted.length === 0 || !endedBefore;
 }
 
 /** The outcome of a Pod that was taken away. */
-export function takenAway({ suspended }: JobView, pod: PodView, finishedAt: Date): Outcome {
+export function takenAway({ suspended }: JobView, pod: PodView, finishedAt: Time): Outcome {
   if (pod.disrupted) return inconclusive('Disrupted', pod.disrupted.message, finishedAt);
   if (suspended) return inconclusive('Disrupted', 'its Job was suspended', finishedAt);
   return inconclusive('PodDeleted', `its Pod ${pod.name} was deleted by somebody`, finishedAt);
 }
 
 /** What a Pod that has failed says about the software. */
-export function outcomeOfPod(job: JobView, pod: PodView, at: Date): Outcome {
+export function outcomeOfPod(job: JobView, pod: PodView, at: Time): Outcome {
   if (isCutShort(job, pod)) return takenAway(job, pod, at);
   const { reason, message = 'it does not say why' } = pod;
-  if (reason === 'DeadlineExceeded' && startOf(job, [pod])) {
+  if (reason === 'DeadlineExceeded' && startOf(job, [pod]) !== undefined) {
     return {
       verdict: 'failed',
       reason: 'TimedOut',
@@ -83,10 +84,10 @@ function failedContainer(job: JobView, pod: PodView): Ended | undefined {
 }
 
 function endOf({ state }: Ended): number {
-  return state.finishedAt?.getTime() ?? Number.POSITIVE_INFINITY;
+  return state.finishedAt ?? Number.POSITIVE_INFINITY;
 }
 
-function outcomeOfContainer(job: JobView, { name, state }: Ended, at: Date): Outcome {
+function outcomeOfContainer(job: JobView, { name, state }: Ended, at: Time): Outcome {
   const { exitCode, reason, finishedAt = at } = state;
   const tail = quoted(job, state.said);
   if (reason === 'ContainerStatusUnknown') {
@@ -110,13 +111,13 @@ function outcomeOfContainer(job: JobView, { name, state }: Ended, at: Date): Out
  * The outcome where all of the test's own containers have ended. The Job says the same some time later, unless
  * something else in the Pod goes on: a proxy that a mesh put in.
  */
-export function outcomeOfEnded(job: JobView, pod: PodView, now: Date): Outcome | undefined {
+export function outcomeOfEnded(job: JobView, pod: PodView, now: Time): Outcome | undefined {
   const counted = pod.containers.filter((container) => isCounted(job, container));
   if (counted.length === 0 || !counted.every(hasEnded)) return undefined;
   if (counted.some(hasFailed)) return outcomeOfPod(job, pod, now);
   return pod.containers.some(hasFailed)
     ? undefined
-    : passed(new Date(Math.max(...counted.map(({ state }) => (state.finishedAt ?? now).getTime()))));
+    : passed(Math.max(...counted.map(({ state }) => state.finishedAt ?? now)));
 }
 
 function hasEnded(container: ContainerView): container is Ended {
@@ -133,10 +134,10 @@ export function quoted({ limits, namespace, runNamespace }: JobView, said: strin
   return said !== '' && (limits.shareOutput || namespace === runNamespace) ? `: ${said}` : '';
 }
 
-export function passed(finishedAt: Date): Outcome {
+export function passed(finishedAt: Time): Outcome {
   return { verdict: 'passed', reason: 'Passed', message: 'its Job succeeded', finishedAt };
 }
 
-export function inconclusive(reason: Reason, message: string, finishedAt: Date): Outcome {
+export function inconclusive(reason: Reason, message: string, finishedAt: Time): Outcome {
   return { verdict: 'inconclusive', reason, message, finishedAt };
 }

@@ -1,20 +1,21 @@
 import { z } from 'zod';
-import type { Ref } from '../decide/model.ts';
+import type { Ref, Time } from '../decide/model.ts';
 import { PostsyncError } from '../errors.ts';
+import { Timestamp } from '../timestamp.ts';
 import { tail } from './tail.ts';
 
 export type ContainerState =
   | { readonly kind: 'waiting'; readonly reason: string; readonly message: string }
-  | { readonly kind: 'running'; readonly since: Date }
+  | { readonly kind: 'running'; readonly since: Time }
   | {
       readonly kind: 'ended';
       readonly exitCode: number;
       /** Completed, Error, OOMKilled, StartError, ContainerStatusUnknown, … */
       readonly reason: string;
       /** Absent: it was never run. */
-      readonly startedAt?: Date;
+      readonly startedAt?: Time;
       /** Absent: nobody saw its end. */
-      readonly finishedAt?: Date;
+      readonly finishedAt?: Time;
       /** Its termination message, or the end of its log. */
       readonly said: string;
     };
@@ -30,16 +31,16 @@ export interface ContainerView {
 export interface PodView extends Ref {
   readonly jobName: string;
   readonly jobUid: string;
-  readonly createdAt: Date;
+  readonly createdAt: Time;
   readonly phase: string;
   /** Somebody, or the Job controller, asked for its deletion. */
   readonly deleted?: {
     /** When, not when it was due. Absent where that cannot be told. */
-    readonly at?: Date;
+    readonly at?: Time;
   };
   /** Evicted, preempted, or its node is lost. */
-  readonly disrupted?: { readonly at: Date; readonly message: string };
-  readonly scheduledAt?: Date;
+  readonly disrupted?: { readonly at: Time; readonly message: string };
+  readonly scheduledAt?: Time;
   /** Why no node takes it. */
   readonly unschedulable?: string;
   /** Said of the whole Pod: Evicted, DeadlineExceeded, OutOfcpu, … */
@@ -48,7 +49,6 @@ export interface PodView extends Ref {
   readonly containers: readonly ContainerView[];
 }
 
-const Time = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 const Text = z.string().default('');
 
 const Statuses = z
@@ -58,14 +58,14 @@ const Statuses = z
       state: z
         .object({
           waiting: z.object({ reason: Text, message: Text }).optional(),
-          running: z.object({ startedAt: Time }).optional(),
+          running: z.object({ startedAt: Timestamp }).optional(),
           terminated: z
             .object({
               exitCode: z.int(),
               reason: Text,
               message: Text,
-              startedAt: Time.nullish(),
-              finishedAt: Time.nullish(),
+              startedAt: Timestamp.nullish(),
+              finishedAt: Timestamp.nullish(),
             })
             .optional(),
         })
@@ -78,8 +78,8 @@ const Pod = z.object({
   metadata: z.object({
     name: z.string(),
     namespace: z.string(),
-    creationTimestamp: Time,
-    deletionTimestamp: Time.optional(),
+    creationTimestamp: Timestamp,
+    deletionTimestamp: Timestamp.optional(),
     deletionGracePeriodSeconds: z.number().default(0),
     ownerReferences: z.array(z.object({ kind: z.string(), name: z.string(), uid: z.string() })).default([]),
   }),
@@ -102,7 +102,7 @@ const Pod = z.object({
             status: z.string(),
             reason: Text,
             message: Text,
-            lastTransitionTime: Time.nullish(),
+            lastTransitionTime: Timestamp.nullish(),
           }),
         )
         .default([]),
@@ -133,7 +133,9 @@ export function readPod(object: unknown): PodView {
     jobUid: job.uid,
     createdAt: metadata.creationTimestamp,
     phase: status.phase,
-    ...(metadata.deletionTimestamp && { deleted: deletionOf(metadata, metadata.deletionTimestamp) }),
+    ...(metadata.deletionTimestamp !== undefined && {
+      deleted: deletionOf(metadata, metadata.deletionTimestamp),
+    }),
     ...fromConditions(read.data),
     ...(status.reason !== undefined && { reason: status.reason }),
     ...(status.message !== undefined && { message: status.message }),
@@ -147,9 +149,9 @@ export function readPod(object: unknown): PodView {
  */
 function deletionOf(
   { deletionGracePeriodSeconds: grace }: RawPod['metadata'],
-  due: Date,
+  due: Time,
 ): NonNullable<PodView['deleted']> {
-  return grace === 0 ? {} : { at: new Date(due.getTime() - grace * 1000) };
+  return grace === 0 ? {} : { at: due - grace * 1000 };
 }
 
 function fromConditions({
@@ -205,8 +207,8 @@ function stateOf({
     exitCode,
     reason,
     // A container that could not be started has 1970.
-    ...(startedAt && startedAt.getTime() > 0 && { startedAt }),
-    ...(finishedAt && { finishedAt }),
+    ...(typeof startedAt === 'number' && startedAt > 0 && { startedAt }),
+    ...(typeof finishedAt === 'number' && { finishedAt }),
     said: tail(message),
   };
 }
@@ -217,15 +219,15 @@ export interface FailedCreate {
   readonly jobName: string;
   readonly jobUid: string;
   readonly message: string;
-  readonly at: Date;
+  readonly at: Time;
 }
 
 const Event = z.object({
-  metadata: z.object({ namespace: z.string(), creationTimestamp: Time }),
+  metadata: z.object({ namespace: z.string(), creationTimestamp: Timestamp }),
   involvedObject: z.object({ kind: z.literal('Job'), name: z.string(), uid: z.string() }),
   reason: z.literal('FailedCreate'),
   message: Text,
-  lastTimestamp: Time.nullish(),
+  lastTimestamp: Timestamp.nullish(),
 });
 
 /**

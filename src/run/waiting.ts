@@ -1,4 +1,4 @@
-import type { Reason } from '../decide/model.ts';
+import type { Reason, Time } from '../decide/model.ts';
 import { HELM_TEST_ACCOUNT } from './helm-test-container.ts';
 import type { JobView } from './job-view.ts';
 import { quoted } from './pod-outcome.ts';
@@ -6,7 +6,7 @@ import type { ContainerView, FailedCreate, PodView } from './pod-view.ts';
 
 /** What keeps a Job's container from running. */
 export interface Waiting {
-  readonly since: Date;
+  readonly since: Time;
   readonly reason: Reason;
   readonly message: string;
   /** Nothing in the cluster will change it by itself: a wrong image name, a Secret that is not there. */
@@ -40,15 +40,13 @@ export function waitingFor(job: JobView, pod: PodView | undefined, events: reado
     };
   }
   const stuck = pod.containers.find(({ state }) => state.kind === 'waiting' && FATAL[state.reason]);
-  if (stuck) return { ...stuckBy(job, stuck), since: later(since, pod.scheduledAt) };
+  if (stuck) return { ...stuckBy(job, stuck), since: Math.max(since, pod.scheduledAt ?? since) };
   return { since, reason: 'StartTimedOut', message: progress(pod), fatal: false };
 }
 
 function withoutPod(job: JobView, events: readonly FailedCreate[]): Pick<Waiting, 'reason' | 'message'> {
   const { uid, namespace, suspended } = job;
-  const refused = events
-    .filter(({ jobUid }) => jobUid === uid)
-    .toSorted((a, b) => b.at.getTime() - a.at.getTime())[0];
+  const refused = events.filter(({ jobUid }) => jobUid === uid).toSorted((a, b) => b.at - a.at)[0];
   if (refused) {
     const isUnequipped = refused.message.includes(`serviceaccount "${HELM_TEST_ACCOUNT}" not found`);
     const hint = isUnequipped ? `; apply manifests/components/helm-test in namespace ${namespace}` : '';
@@ -80,8 +78,4 @@ function progress({ containers }: PodView): string {
   const waiting = containers.find(({ state }) => state.kind === 'waiting' && state.reason !== '');
   if (waiting?.state.kind === 'waiting') return `container ${waiting.name}: ${waiting.state.reason}`;
   return 'its Pod is not started yet';
-}
-
-function later(a: Date, b: Date | undefined): Date {
-  return b && b > a ? b : a;
 }

@@ -115,7 +115,7 @@ function refOf(at: number) {
 function releaseOf(at: number, version: number): object {
   const ref = refOf(at);
   const object = helmRelease(ref) as { metadata: { annotations: object } };
-  const status = deployed(ref, new Date(AT)) as { history: { digest: string }[] };
+  const status = deployed(ref, Date.parse(AT)) as { history: { digest: string }[] };
   const [newest] = status.history;
   const history = Array.from({ length: Math.min(5, version) }, (_, back) => ({
     ...newest,

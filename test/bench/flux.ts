@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Ref } from '../../src/decide/model.ts';
+import type { Ref, Time } from '../../src/decide/model.ts';
+import { isoSeconds } from '../../src/decide/time.ts';
 import type { Kubernetes } from '../../src/kubernetes.ts';
 
 /** How long a played Pod runs. */
@@ -54,8 +55,8 @@ export function helmRelease({ namespace, name }: Ref, test = TEST): object {
 }
 
 /** The status that helm-controller writes when it has installed a release. */
-export function deployed({ namespace, name }: Ref, now: Date): object {
-  const at = `${now.toISOString().slice(0, 19)}Z`;
+export function deployed({ namespace, name }: Ref, now: Time): object {
+  const at = isoSeconds(now);
   const message = `Helm install succeeded for release ${namespace}/${name}.v1 with chart podinfo@6.9.1`;
   const condition = (type: string) => ({
     type,
@@ -100,7 +101,7 @@ export function digestOf(text: string): string {
 export async function deploy(admin: Kubernetes, ref: Ref): Promise<void> {
   await admin.patch(
     { resource: 'helmreleases', ...ref, subresource: 'status' },
-    { status: deployed(ref, new Date()) },
+    { status: deployed(ref, Date.now()) },
   );
 }
 
@@ -119,7 +120,7 @@ export async function runPod(admin: Kubernetes, job: Ref): Promise<void> {
   if (!pod) throw new Error(`the Job ${job.name} has no Pod: is there no Job controller?`);
   const { namespace, name } = pod.metadata;
   const target = { resource: 'pods', namespace, name, subresource: 'status' } as const;
-  const at = `${new Date().toISOString().slice(0, 19)}Z`;
+  const at = isoSeconds(Date.now());
   const write = (phase: string, state: object, ready: boolean) => {
     const container = { name: 'test', image: ENDING_IMAGE, imageID: '', restartCount: 0, ready, state };
     return admin.patch(target, { status: { phase, startTime: at, containerStatuses: [container] } });

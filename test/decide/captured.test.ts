@@ -11,7 +11,7 @@ const SEEN = readFileSync(FILE, 'utf8')
   .trim()
   .split('\n')
   .map((line) => readRelease(JSON.parse(line)));
-const NOW = new Date('2026-11-21T12:30:00Z');
+const NOW = Date.parse('2026-11-21T12:30:00Z');
 const FIRST = SEEN[13]!;
 const SECOND = SEEN[24]!;
 

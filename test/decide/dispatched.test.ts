@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { RunState } from '../../src/decide/model.ts';
+import type { RunState, Time } from '../../src/decide/model.ts';
 import { plan } from '../../src/decide/plan.ts';
 import {
   aDispatch,
@@ -23,7 +23,7 @@ const claimed = aRun({ dispatch: CLAIM });
 const found = aRun({ dispatch: { ...CLAIM, runId: 7 } });
 const { name } = claimed.ref;
 
-function waiting(askedAt: Date | undefined, again = after(65)): RunState {
+function waiting(askedAt: Time | undefined, again = after(65)): RunState {
   return {
     phase: 'waiting',
     since: NOON,
@@ -31,11 +31,11 @@ function waiting(askedAt: Date | undefined, again = after(65)): RunState {
     message: 'not there',
     fatal: false,
     limits: LIMITS,
-    asked: { ...(askedAt && { at: askedAt }), again },
+    asked: { ...(askedAt !== undefined && { at: askedAt }), again },
   };
 }
 
-function inProgress(askedAt: Date, again: Date): RunState {
+function inProgress(askedAt: Time, again: Time): RunState {
   return { phase: 'running', since: NOON, limits: LIMITS, link: LINK, asked: { at: askedAt, again } };
 }
 

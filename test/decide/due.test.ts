@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Release } from '../../src/decide/model.ts';
+import type { Release, Time } from '../../src/decide/model.ts';
 import { plan } from '../../src/decide/plan.ts';
 import {
   A_JOB,
@@ -18,7 +18,7 @@ import {
   type Scene,
 } from '../support/model.ts';
 
-function wakeAt(scene: Scene, now: Date): Date | undefined {
+function wakeAt(scene: Scene, now: Time): Time | undefined {
   return plan(observed(scene), POLICY, now).wakeAt;
 }
 

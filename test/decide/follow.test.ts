@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { RunState } from '../../src/decide/model.ts';
+import type { RunState, Time } from '../../src/decide/model.ts';
 import { plan } from '../../src/decide/plan.ts';
 import {
   A_JOB,
@@ -61,7 +61,7 @@ describe('a run that was created', () => {
 describe('a run with a Job', () => {
   test('is not out of time before nodes could tell what happened while the API server did not answer', () => {
     const scene = observed(withJob(running()));
-    const types = (at: Date, heardSince: Date) =>
+    const types = (at: Time, heardSince: Time) =>
       plan(scene, { ...POLICY, heardSince }, at).actions.map(({ type }) => type);
     assert.deepEqual(types(after(600), after(590)), []);
     assert.deepEqual(types(after(620), after(590)), ['finish']);
@@ -71,7 +71,7 @@ describe('a run with a Job', () => {
     for (const fatal of [false, true]) {
       const waiting = { phase: 'waiting', since: NOON, reason: 'StartTimedOut', message: '', fatal } as const;
       const scene = observed(withJob({ ...waiting, limits: LIMITS }));
-      const types = (at: Date) =>
+      const types = (at: Time) =>
         plan(scene, { ...POLICY, heardSince: after(290) }, at).actions.map(({ type }) => type);
       assert.deepEqual(types(after(319)), []);
       assert.deepEqual(types(after(320)), ['finish']);

@@ -144,7 +144,7 @@ test('Prism takes the workflow_dispatch, and says which run it started', async (
 });
 
 test('Prism takes the list of runs but for `created`, and its example of GitHub is understood', async () => {
-  const runs = await connected().listRuns(SHOP, { event: 'repository_dispatch', since: new Date() });
+  const runs = await connected().listRuns(SHOP, { event: 'repository_dispatch', since: Date.now() });
   assert.deepEqual(
     runs.map(({ id, title, status }) => ({ id, title, status })),
     [{ id: 30_433_642, title: 'Update README.md', status: 'queued' }],

@@ -17,10 +17,10 @@ function aServer(release: Release | undefined) {
     server.whileRead();
     return server.release;
   };
-  const hinted = createHinted({ readRelease }, () => new Date(seconds * 1000));
+  const hinted = createHinted({ readRelease }, () => seconds * 1000);
   const read = async () => {
     const due = await hinted.read(ref);
-    return due && due.getTime() / 1000;
+    return due === undefined ? undefined : due / 1000;
   };
   return { server, read, hear: () => hinted.hear(ref), pass: (more: number) => (seconds += more) };
 }

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { describe, mock, test } from 'node:test';
+import type { Time } from '../../src/decide/model.ts';
 import { PostsyncError } from '../../src/errors.ts';
 import { createQueue } from '../../src/reconcile/queue.ts';
 
-type Answer = Date | undefined | Error;
+type Answer = Time | undefined | Error;
 
 /** A queue whose looks go on until they are told how to end. */
 function aQueue(parallel = 2) {
@@ -73,7 +74,7 @@ describe('the queue', () => {
     queue.start();
     queue.add('a');
     const again = once(began, 'look');
-    await end('a', new Date(Date.now() - 1000));
+    await end('a', Date.now() - 1000);
     await again;
     assert.deepEqual(looks, ['a', 'a']);
   });
@@ -143,7 +144,7 @@ describe('the queue', () => {
     const timers = t.mock.method(globalThis, 'setTimeout');
     queue.start();
     queue.add('a');
-    await end('a', new Date(Date.now() + 2 ** 40));
+    await end('a', Date.now() + 2 ** 40);
     assert.equal(timers.mock.calls.at(-1)?.arguments[1], 2 ** 31 - 1);
   });
 
@@ -167,7 +168,7 @@ describe('the queue', () => {
     queue.start();
     queue.add('waits');
     queue.add('failed');
-    await end('waits', new Date(Date.now() + 3_600_000));
+    await end('waits', Date.now() + 3_600_000);
     await end('failed', new Error('down'));
     await queue.stop();
     assert.deepEqual(looks, ['waits', 'failed']);

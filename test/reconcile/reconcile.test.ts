@@ -65,7 +65,7 @@ describe('a release that was upgraded', () => {
   test('tells when to look again', async () => {
     const world = aWorld();
     const wakeAt = await world.look();
-    assert.equal(wakeAt?.toISOString(), '2026-11-21T12:11:00.000Z');
+    assert.equal(wakeAt, Date.parse('2026-11-21T12:11:00.000Z'));
   });
 });
 
@@ -208,7 +208,7 @@ describe('when a Job cannot be created', () => {
       const world = aWorld({ tests: [aTest('smoke', { retries: 0 })] });
       world.failures.set('create job', new PostsyncError(code, 'exceeded quota'));
       const wakeAt = await world.look();
-      assert.equal(wakeAt?.toISOString(), '2026-11-21T12:01:03.000Z');
+      assert.equal(wakeAt, Date.parse('2026-11-21T12:01:03.000Z'));
       assert.deepEqual(world.verdicts(), [undefined]);
       world.pass(300);
       await world.look();
@@ -322,7 +322,7 @@ describe('a Job that was seen waiting', () => {
   test('does not end its run when it runs in truth', async () => {
     const world = aWorld();
     await world.look();
-    const since = new Date(0);
+    const since = 0;
     world.showJobsAs({
       phase: 'waiting',
       since,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { CommitReport, Run } from '../../src/decide/model.ts';
+import type { CommitReport, Run, Time } from '../../src/decide/model.ts';
 import type { Reports } from '../../src/ports.ts';
 import { after, anOutcome, aRun, aTest } from '../support/model.ts';
 import { aWorld } from '../support/world.ts';
@@ -8,7 +8,7 @@ import { aWorld } from '../support/world.ts';
 const SAID: CommitReport = { repository: 'acme/fleet', sha: '9f8d', state: 'success' };
 
 /** Answers one after the other, the last one for ever, and keeps what it was asked to report. */
-function answering(...answers: (CommitReport | Date | undefined)[]) {
+function answering(...answers: (CommitReport | Time | undefined)[]) {
   const asked: string[] = [];
   const reports: Reports = {
     report(run) {

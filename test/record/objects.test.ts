@@ -145,7 +145,7 @@ describe('a SyncTestRun', () => {
       ref: { namespace: 'apps', name: 'podinfo-smoke-v7-0c7f82ad090814b6' },
       uid: 'run-uid',
       resourceVersion: '12',
-      createdAt: new Date('2026-11-21T12:00:00Z'),
+      createdAt: Date.parse('2026-11-21T12:00:00Z'),
       ours: false,
       release: 'podinfo',
       test: { namespace: 'apps', name: 'smoke' },

@@ -88,6 +88,13 @@ describe('the Event of a verdict', () => {
     assert.equal(body.involvedObject.uid, 'release-uid');
   });
 
+  test('says when it was told, as text', async () => {
+    const [call] = await tell({});
+    const body = call?.body as { firstTimestamp: string; lastTimestamp: string };
+    assert.match(body.firstTimestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    assert.equal(body.lastTimestamp, body.firstTimestamp);
+  });
+
   test('that was told before is no failure, and any other refusal is one', async () => {
     await tell({ [PATH]: new PostsyncError('API_EXISTS', 'there') });
     await assert.rejects(tell({ [PATH]: new PostsyncError('API_UNAVAILABLE', 'down') }), {

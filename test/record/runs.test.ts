@@ -1,8 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createRun, endRun, pinRun, removeRun, startRun } from '../../src/record/runs.ts';
+import { claimRun, createRun, endRun, pinRun, removeRun, startRun } from '../../src/record/runs.ts';
 import { aKubernetes } from '../support/kubernetes.ts';
-import { A_JOB, after, aManualRun, anOutcome, aRelease, aRevision, aRun, aTest } from '../support/model.ts';
+import {
+  A_JOB,
+  aDispatch,
+  after,
+  aManualRun,
+  anOutcome,
+  aRelease,
+  aRevision,
+  aRun,
+  aTest,
+} from '../support/model.ts';
 
 interface Body {
   readonly metadata: Readonly<Record<string, unknown>>;
@@ -79,12 +89,24 @@ describe('a run is written', () => {
     assert.deepEqual(conditions(body), ['Reconciling True']);
   });
 
+  test('when it is claimed: by when it was, to the millisecond', async () => {
+    const dispatch = aDispatch({ claimedAt: after(1.234) });
+    const claim = { release: RELEASE, revision: REVISION, test: aTest(), dispatch };
+    const { body } = await written((kubernetes) => claimRun(kubernetes, aRun(), claim));
+    assert.equal(
+      (body.status.dispatch as { readonly claimedAt?: unknown }).claimedAt,
+      '2026-11-21T12:00:01.234Z',
+    );
+    assert.deepEqual(conditions(body), ['Reconciling True']);
+  });
+
   test('when it passed: Ready, with how long it took', async () => {
     const { body } = await written((kubernetes) =>
-      endRun(kubernetes, aRun(), anOutcome(), { startedAt: after(48) }),
+      endRun(kubernetes, aRun(), anOutcome(), { startedAt: after(48.025) }),
     );
     assert.equal(body.status.phase, 'Passed');
     assert.equal(body.status.duration, '12s');
+    assert.equal(body.status.startedAt, '2026-11-21T12:00:48.025Z');
     assert.equal(body.status.finishedAt, '2026-11-21T12:01:00.000Z');
     assert.deepEqual(conditions(body), ['Ready True']);
   });

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Cause, Release, Run } from '../../src/decide/model.ts';
+import { iso } from '../../src/decide/time.ts';
 import { recordedOutcome } from '../../src/run/helm-test.ts';
 import { jobFor } from '../../src/run/job-template.ts';
 import { readJob } from '../../src/run/job-view.ts';
 import { waitingFor } from '../../src/run/waiting.ts';
 import { helmTest, readSyncTest } from '../../src/synctest.ts';
 
-const NOON = new Date('2026-11-21T12:00:00Z');
+const NOON = Date.parse('2026-11-21T12:00:00Z');
 
 const metadata = {
   name: 'chart',
@@ -155,14 +156,14 @@ describe('the Job that runs the hooks', () => {
 
   test('fails as a hook that failed, and says with 75 that it could not find out', () => {
     const served = job();
-    Object.assign(served.metadata ?? {}, { uid: 'u', creationTimestamp: NOON.toISOString() });
+    Object.assign(served.metadata ?? {}, { uid: 'u', creationTimestamp: iso(NOON) });
     const { failure, inconclusiveExitCodes } = readJob(served).limits;
     assert.deepEqual([failure, inconclusiveExitCodes], ['HookFailed', [75]]);
   });
 
   test('says what to apply where the account is missing', () => {
     const served = job();
-    Object.assign(served.metadata ?? {}, { uid: 'u', creationTimestamp: NOON.toISOString() });
+    Object.assign(served.metadata ?? {}, { uid: 'u', creationTimestamp: iso(NOON) });
     const refusal = (account: string) => ({
       namespace: 'web',
       jobName: 'x',

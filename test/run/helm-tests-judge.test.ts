@@ -31,7 +31,7 @@ function aPod(restartPolicy: string, exitCode: number, beside: object[] = []) {
   };
 }
 
-const stateOf = (pod: object) => stateOfHook(HOOK, pod, [], new Date(NOON));
+const stateOf = (pod: object) => stateOfHook(HOOK, pod, [], Date.parse(NOON));
 
 describe('a hook that is a Pod', () => {
   test('has ended when its own containers have, whatever goes on beside them', () => {
@@ -50,7 +50,7 @@ describe('a hook that is a Pod', () => {
 });
 
 const limits = { timeoutMs: 0, startTimeoutMs: 0 };
-const since = new Date(NOON);
+const since = Date.parse(NOON);
 const waiting: RunState = {
   phase: 'waiting',
   since,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { keyOf, type Ref, type Run } from '../../src/decide/model.ts';
+import { iso } from '../../src/decide/time.ts';
 import { type ErrorCode, isCode, PostsyncError } from '../../src/errors.ts';
 import type { Kubernetes } from '../../src/kubernetes.ts';
 import { type JobView, readJob } from '../../src/run/job-view.ts';
@@ -26,7 +27,7 @@ function aJob(metadata: {
       name: RUN.ref.name,
       namespace: 'apps',
       resourceVersion: '1',
-      creationTimestamp: NOON.toISOString(),
+      creationTimestamp: iso(NOON),
       labels: { [JOB_KEYS.run]: RUN.ref.name, [JOB_KEYS.runUid]: RUN.uid },
       annotations: {
         [JOB_KEYS.release]: 'apps/podinfo',
@@ -69,7 +70,7 @@ describe('a Job that the API server refuses', () => {
   async function refused(namespace: string, spec: object = {}, code: ErrorCode = 'API_FORBIDDEN') {
     const refusal = new PostsyncError(code, `cannot create jobs/${namespace}: ${words}`);
     const { kubernetes } = aKubernetes({ [`create ${namespace}/jobs`]: refusal });
-    const metadata = { namespace, name: 'smoke', generation: 1, creationTimestamp: NOON.toISOString() };
+    const metadata = { namespace, name: 'smoke', generation: 1, creationTimestamp: iso(NOON) };
     const syncTest = readSyncTest({ metadata, spec: { job: { image: 'a' }, ...spec } });
     const { jobs, told } = jobsOf(kubernetes);
     const error: unknown = await jobs

@@ -5,7 +5,7 @@ import { jobStateOf } from '../../src/run/job-state.ts';
 import type { JobView } from '../../src/run/job-view.ts';
 import type { ContainerState, ContainerView, PodView } from '../../src/run/pod-view.ts';
 
-const at = (seconds: number) => new Date(Date.UTC(2026, 10, 21, 10, 0, seconds));
+const at = (seconds: number) => Date.UTC(2026, 10, 21, 10, 0, seconds);
 const NOW = at(50);
 
 function job(changes: Partial<JobView> = {}): JobView {

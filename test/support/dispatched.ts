@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import type { Release, Run } from '../../src/decide/model.ts';
+import { iso } from '../../src/decide/time.ts';
 import { type Callback, payloadOf } from '../../src/run/github/payload.ts';
 import { readSyncTest } from '../../src/synctest.ts';
 import type { Contexts } from './github/expressions.ts';
@@ -52,7 +53,7 @@ export interface Dispatched {
 export function dispatched(object: SyncTestObject, callback?: Callback): Dispatched {
   const { metadata, spec } = object;
   const syncTest = readSyncTest({
-    metadata: { ...metadata, generation: 1, creationTimestamp: NOON.toISOString() },
+    metadata: { ...metadata, generation: 1, creationTimestamp: iso(NOON) },
     spec,
   });
   if (syncTest.body.kind !== 'github') throw new Error(syncTest.test.invalid);

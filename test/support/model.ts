@@ -9,6 +9,7 @@ import type {
   Run,
   RunState,
   Test,
+  Time,
 } from '../../src/decide/model.ts';
 import { plan } from '../../src/decide/plan.ts';
 import { select } from '../../src/decide/select.ts';
@@ -16,10 +17,10 @@ import { isOf } from '../../src/decide/standing.ts';
 
 /** Builders: each says only what differs from a release that stands still, with one test that selects it. */
 
-export const NOON = new Date('2026-11-21T12:00:00Z');
+export const NOON = Date.parse('2026-11-21T12:00:00Z');
 
-export function after(seconds: number): Date {
-  return new Date(NOON.getTime() + seconds * 1000);
+export function after(seconds: number): Time {
+  return NOON + seconds * 1000;
 }
 
 export const POLICY: Policy = { retryBackoffMs: 30_000 };
@@ -216,7 +217,7 @@ export function observed({
 }
 
 /** What is planned, in a line each: `create smoke upgrade 1`, `finish RUN failed JobFailed`, `start RUN`. */
-export function planned(scene: Scene = {}, now: Date = after(60)): readonly string[] {
+export function planned(scene: Scene = {}, now: Time = after(60)): readonly string[] {
   return plan(observed(scene), scene.policy ?? POLICY, now).actions.map((action) => {
     if (action.type === 'create') return `create ${action.test.ref.name} ${action.cause} ${action.attempt}`;
     const outcome = action.type === 'finish' ? ` ${action.outcome.verdict} ${action.outcome.reason}` : '';
@@ -228,7 +229,7 @@ export function planned(scene: Scene = {}, now: Date = after(60)): readonly stri
 export function created(
   { uid, ref, annotations }: Release,
   action: { test: Test; revision: Revision; attempt: number; cause: Run['cause'] },
-  at: Date,
+  at: Time,
 ): Run {
   const { test, revision, attempt, cause } = action;
   const name = runName({ name: ref.name, uid }, revision, test, attempt);

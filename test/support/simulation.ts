@@ -1,8 +1,9 @@
 import type { Action } from '../../src/decide/actions.ts';
-import type { Outcome, Policy, Release, Run, RunState, Test, Verdict } from '../../src/decide/model.ts';
+import type { Outcome, Policy, Release, Run, RunState, Test, Time, Verdict } from '../../src/decide/model.ts';
 import { plan } from '../../src/decide/plan.ts';
 import { isMoving } from '../../src/decide/rest.ts';
 import { project } from '../../src/decide/result.ts';
+import { iso } from '../../src/decide/time.ts';
 import {
   A_JOB,
   after,
@@ -185,7 +186,7 @@ export function simulate(tests: readonly Test[], happenings: readonly Happening[
       );
     },
     'time passes'({ seconds }) {
-      now = new Date(now.getTime() + seconds * 1000);
+      now += seconds * 1000;
     },
     'upgrade begins'() {
       const { annotations, labels, uid, revision } = release;
@@ -218,7 +219,7 @@ export function simulate(tests: readonly Test[], happenings: readonly Happening[
     asked() {
       release = {
         ...release,
-        annotations: { ...release.annotations, 'postsync.dev/requestedAt': now.toISOString() },
+        annotations: { ...release.annotations, 'postsync.dev/requestedAt': iso(now) },
       };
     },
     suspend() {
@@ -226,7 +227,7 @@ export function simulate(tests: readonly Test[], happenings: readonly Happening[
       release = { ...release, annotations: is ? rest : { ...rest, 'postsync.dev/suspend': 'true' } };
     },
     'by hand'() {
-      const name = `by-hand-${runs.size}-${now.getTime()}`;
+      const name = `by-hand-${runs.size}-${now}`;
       const run = aManualRun({ test: tests[0]!.ref.name, uid: name, createdAt: now });
       runs.set(name, { ...run, ref: { ...run.ref, name } });
     },
@@ -266,7 +267,7 @@ function pick<T>(list: readonly T[], which: number): T | undefined {
   return list[which % list.length];
 }
 
-function lost(finishedAt: Date): Outcome {
+function lost(finishedAt: Time): Outcome {
   return anOutcome({ verdict: 'inconclusive', reason: 'JobLost', finishedAt });
 }
 

@@ -188,7 +188,7 @@ export function aWorld(options: WorldOptions = {}) {
       write('end run', () =>
         putRun(run, {
           outcome,
-          ...(startedAt && { startedAt }),
+          ...(startedAt !== undefined && { startedAt }),
           ...(run.dispatch && {
             dispatch: { ...run.dispatch, settled: settled === true, ...(link && { runId: link.runId }) },
           }),
@@ -320,7 +320,7 @@ export function aWorld(options: WorldOptions = {}) {
     showJobsAs(state: RunState | undefined) {
       for (const uid of jobs.keys()) stale.set(uid, state);
     },
-    pass: (seconds: number) => (now = new Date(now.getTime() + seconds * 1000)),
+    pass: (seconds: number) => (now += seconds * 1000),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Dispatch, Ref } from '../../decide/model.ts';
+import type { Dispatch, Ref, Time } from '../../decide/model.ts';
 import { isCode, type PostsyncError } from '../../errors.ts';
 import type { Credential, Credentials } from './credentials.ts';
 import type { GitHub } from './github.ts';
@@ -28,7 +28,7 @@ export interface AccountsOptions {
   readonly credentials: Credentials;
   readonly connect: (apiUrl: string, credential: Credential) => Promise<GitHub>;
   readonly wake: (by: Ref) => void;
-  readonly now: () => Date;
+  readonly now: () => Time;
 }
 
 /** A Secret may be changed at any time. */
@@ -62,11 +62,10 @@ export function createAccounts({ credentials, connect, wake, now }: AccountsOpti
     opening.set(name, begun);
     try {
       const account = await begun;
-      keep(known, name, { target, found: account, at: now().getTime() });
+      keep(known, name, { target, found: account, at: now() });
       return account;
     } catch (error) {
-      if (isCode(error, 'CREDENTIALS_MISSING'))
-        keep(known, name, { target, found: error, at: now().getTime() });
+      if (isCode(error, 'CREDENTIALS_MISSING')) keep(known, name, { target, found: error, at: now() });
       throw error;
     } finally {
       opening.delete(name);
@@ -77,7 +76,7 @@ export function createAccounts({ credentials, connect, wake, now }: AccountsOpti
     open,
     known(target, by) {
       const last = known.get(nameOf(target));
-      if (!last || now().getTime() - last.at > FRESH_MS) {
+      if (!last || now() - last.at > FRESH_MS) {
         const done = () => wake(by);
         // Where there is one already, the next look is in time for what has changed.
         if (!opening.has(nameOf(target))) open(target).then(last ? () => undefined : done, () => undefined);

@@ -1,8 +1,8 @@
 import { z } from 'zod';
+import type { Time } from '../../decide/model.ts';
 import { PostsyncError } from '../../errors.ts';
+import { Timestamp } from '../../timestamp.ts';
 import type { Accepted, CommitStatus, WorkflowRun } from './github.ts';
-
-const Time = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 
 /**
  * A workflow run, as far as it is read. Where one cannot be read the whole answer is refused: a run that is left out
@@ -19,9 +19,9 @@ const Run = z
     status: z.string().nullish(),
     conclusion: z.string().nullish(),
     html_url: z.string(),
-    created_at: Time,
-    run_started_at: Time.nullish(),
-    updated_at: Time,
+    created_at: Timestamp,
+    run_started_at: Timestamp.nullish(),
+    updated_at: Timestamp,
   })
   .transform(
     (run): WorkflowRun => ({
@@ -32,7 +32,7 @@ const Run = z
       ...(run.conclusion && { conclusion: run.conclusion }),
       url: run.html_url,
       createdAt: run.created_at,
-      ...(run.run_started_at && { startedAt: run.run_started_at }),
+      ...(typeof run.run_started_at === 'number' && { startedAt: run.run_started_at }),
       updatedAt: run.updated_at,
     }),
   );
@@ -44,7 +44,7 @@ const Details = z
   .transform((details): Accepted => ({ id: details.workflow_run_id, url: details.html_url }));
 
 const Token = z
-  .looseObject({ token: z.string().min(1), expires_at: Time })
+  .looseObject({ token: z.string().min(1), expires_at: Timestamp })
   .transform(({ token, expires_at }) => ({ token, expiresAt: expires_at }));
 
 const Statuses = z.array(
@@ -68,7 +68,7 @@ export function statusesIn(data: unknown, what: string): readonly CommitStatus[]
   return readAs(Statuses, data, what);
 }
 
-export function tokenIn(data: unknown, what: string): { readonly token: string; readonly expiresAt: Date } {
+export function tokenIn(data: unknown, what: string): { readonly token: string; readonly expiresAt: Time } {
   return readAs(Token, data, what);
 }
 

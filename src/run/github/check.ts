@@ -27,7 +27,7 @@ export async function checkTest(options: CheckOptions, syncTest: SyncTest): Prom
   if (typeof target === 'string') return { words: target, isFinal: false };
   try {
     const { github } = await accounts.open(target);
-    await github.listRuns(target.repository, { event: body.github.trigger, since: new Date() });
+    await github.listRuns(target.repository, { event: body.github.trigger, since: Date.now() });
     return undefined;
   } catch (error) {
     if (isCode(error, 'GITHUB_UNAUTHORIZED')) accounts.forget(target);

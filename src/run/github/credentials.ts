@@ -1,7 +1,7 @@
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { keyOf, type Ref } from '../../decide/model.ts';
+import { keyOf, type Ref, type Time } from '../../decide/model.ts';
 import { isCode, PostsyncError } from '../../errors.ts';
 import type { Kubernetes } from '../../kubernetes.ts';
 
@@ -52,7 +52,7 @@ export interface Credentials {
 export interface CredentialsOptions {
   /** A mounted Secret with the administrator's default, a file a key. */
   readonly directory?: string | undefined;
-  readonly now?: () => Date;
+  readonly now?: () => Time;
 }
 
 type Data = Readonly<Record<string, string>>;
@@ -61,7 +61,7 @@ export function createCredentials(
   kubernetes: Pick<Kubernetes, 'get'>,
   options: CredentialsOptions = {},
 ): Credentials {
-  const { directory, now = () => new Date() } = options;
+  const { directory, now = Date.now } = options;
   const known = new Map<string, { readonly until: number; readonly resolved: Promise<Resolved> }>();
 
   async function read(ref: Ref | undefined): Promise<Resolved> {
@@ -78,7 +78,7 @@ export function createCredentials(
 
   return {
     resolve(ref) {
-      const at = now().getTime();
+      const at = now();
       for (const [key, { until }] of known) if (until <= at) known.delete(key);
       const key = ref ? keyOf(ref) : '';
       const before = known.get(key);

@@ -1,4 +1,4 @@
-import type { Dispatch, Link, Outcome, Reason, Run, RunState, Verdict } from '../../decide/model.ts';
+import type { Dispatch, Link, Outcome, Reason, Run, RunState, Time, Verdict } from '../../decide/model.ts';
 import type { WorkflowRun } from './github.ts';
 import type { Found } from './lists.ts';
 
@@ -28,9 +28,9 @@ const WHY: Readonly<Record<string, string>> = {
  * @param seenAt when it was first seen as it is: GitHub says when a run was created, not when a runner took it, and a 404
  *   may be a mistake
  */
-export function dispatchState(run: Run, dispatch: Dispatch, found: Found, seenAt: Date): RunState {
+export function dispatchState(run: Run, dispatch: Dispatch, found: Found, seenAt: Time): RunState {
   const { limits } = dispatch;
-  const asked = { ...(found.listedAt && { at: found.listedAt }), again: found.nextAt };
+  const asked = { ...(found.listedAt !== undefined && { at: found.listedAt }), again: found.nextAt };
   const workflow = found.run;
   if (!workflow) {
     const message = whyNotFound(run, dispatch, found);

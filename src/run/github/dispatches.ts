@@ -1,5 +1,4 @@
-import { later } from '../../decide/actions.ts';
-import type { Dispatch, Link, Reason, Ref, Run } from '../../decide/model.ts';
+import type { Dispatch, Link, Reason, Ref, Run, Time } from '../../decide/model.ts';
 import { isCode, PostsyncError } from '../../errors.ts';
 import type { Dispatches, Held, Ready, Refusal } from '../../ports.ts';
 import type { Account, Accounts, Target } from './accounts.ts';
@@ -46,12 +45,12 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
   /** Workflow runs that GitHub named, by the uid of our run. */
   const named = new Map<string, number>();
   /** Since when a run is seen as it is, by its uid. A new process counts anew: a test is never called failed for that. */
-  const seen = new Map<string, { readonly as: string; readonly since: Date }>();
+  const seen = new Map<string, { readonly as: string; readonly since: Time }>();
 
-  function find(run: Run, dispatch: Dispatch, now: Date): Found {
+  function find(run: Run, dispatch: Dispatch, now: Time): Found {
     const account = isSound(run, dispatch) ? accounts.known(dispatch, releaseOf(run)) : MADE_UP;
-    if (!account) return { nextAt: later(now, FRESH_MS), others: 0 };
-    if (account instanceof Error) return { nextAt: later(now, REFUSED_MS), others: 0, error: account };
+    if (!account) return { nextAt: now + FRESH_MS, others: 0 };
+    if (account instanceof Error) return { nextAt: now + REFUSED_MS, others: 0, error: account };
     const id = dispatch.runId ?? named.get(run.uid);
     const found = lists.find({
       account: account.github,
@@ -118,8 +117,8 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
       if (!dispatch || !isSound(run, dispatch)) return undefined;
       const { github } = await accounts.open(dispatch);
       const workflow = await github.readRun(dispatch.repository, workflowRunId);
-      const from = dispatch.claimedAt.getTime() - SKEW_MS;
-      if (workflow?.event !== dispatch.trigger || workflow.createdAt.getTime() < from) return undefined;
+      const from = dispatch.claimedAt - SKEW_MS;
+      if (workflow?.event !== dispatch.trigger || workflow.createdAt < from) return undefined;
       // It says that it is of another run.
       if (holdsAName(workflow.title) && !holds(workflow.title, run.ref.name)) return undefined;
       keep(read, run.uid, workflow, MOST_RUNS);
@@ -128,12 +127,12 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
 
     async stop(run, now) {
       const { dispatch, outcome } = run;
-      if (!dispatch || !outcome || now > later(outcome.finishedAt, GIVE_UP_MS)) return forget(run);
+      if (!dispatch || !outcome || now > outcome.finishedAt + GIVE_UP_MS) return forget(run);
       const { run: workflow, listedAt, nextAt } = find(run, dispatch, now);
       if (!workflow) {
-        const lateAt = later(dispatch.claimedAt, dispatch.limits.startTimeoutMs);
+        const lateAt = dispatch.claimedAt + dispatch.limits.startTimeoutMs;
         // A new process has not looked yet.
-        return listedAt && listedAt > lateAt ? forget(run) : nextAt;
+        return listedAt !== undefined && listedAt > lateAt ? forget(run) : nextAt;
       }
       if (workflow.status === 'completed') return forget(run);
       const { github } = await accounts.open(dispatch);
@@ -142,7 +141,7 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
       try {
         await github.cancelRun(dispatch.repository, workflow.id);
       } catch (error) {
-        if (!isCode(error, 'GITHUB_REJECTED')) return later(now, REFUSED_MS);
+        if (!isCode(error, 'GITHUB_REJECTED')) return now + REFUSED_MS;
       }
       return forget(run);
     },
@@ -155,7 +154,7 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
       readonly run: Run;
       readonly target: Target & Pick<Dispatch, 'repository'>;
       readonly trigger: Payload['trigger'];
-      readonly now: Date;
+      readonly now: Time;
     },
   ): Promise<Refusal | Held | undefined> {
     const { run, target, trigger, now } = about;
@@ -173,7 +172,7 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
       const refusal = await stillRefused(github, { ...target, trigger }, { event: trigger, since: now });
       if (refusal?.reason === 'CredentialsMissing') accounts.forget(target);
       if (refusal) return refusal;
-    } else if (!listedAt || now.getTime() - listedAt.getTime() > FRESH_MS) {
+    } else if (listedAt === undefined || now - listedAt > FRESH_MS) {
       return held(nextAt, error, { ...target, trigger });
     }
     const turn = github.limits.turnOf(run.uid);
@@ -195,7 +194,7 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
         if (error.code === 'GITHUB_UNAUTHORIZED') accounts.forget(dispatch);
         return whyRefused(error, dispatch);
       }
-      const until = later(dispatch.claimedAt, REFUSED_MS);
+      const until = dispatch.claimedAt + REFUSED_MS;
       if (isCode(error, 'GITHUB_LIMITED')) {
         return { kind: 'held', until: account.github.limits.blockedUntil ?? until };
       }
@@ -214,19 +213,19 @@ async function sent(github: GitHub, repository: string, payload: Payload): Promi
   return accepted && { runId: accepted.id, url: accepted.url };
 }
 
-async function opened(accounts: Accounts, target: Target, now: Date): Promise<Account | Held> {
+async function opened(accounts: Accounts, target: Target, now: Time): Promise<Account | Held> {
   try {
     return await accounts.open(target);
   } catch (error) {
     if (!isCode(error, 'CREDENTIALS_MISSING')) throw error;
     const { message } = error;
     const why = { reason: 'CredentialsMissing', message } as const;
-    return { kind: 'held', until: later(now, CREDENTIALS_MS), why };
+    return { kind: 'held', until: now + CREDENTIALS_MS, why };
   }
 }
 
 function held(
-  until: Date,
+  until: Time,
   error: PostsyncError | undefined,
   about: Pick<Dispatch, 'trigger' | 'secret'>,
 ): Held {

@@ -1,3 +1,4 @@
+import type { Time } from '../../decide/model.ts';
 import type { Limits } from './limits.ts';
 
 /** A run of a workflow, as far as postsync looks at it. */
@@ -12,9 +13,9 @@ export interface WorkflowRun {
   readonly conclusion?: string;
   /** For people. */
   readonly url: string;
-  readonly createdAt: Date;
-  readonly startedAt?: Date;
-  readonly updatedAt: Date;
+  readonly createdAt: Time;
+  readonly startedAt?: Time;
+  readonly updatedAt: Time;
 }
 
 /** A workflow run that a dispatch has started. */
@@ -26,7 +27,7 @@ export interface Accepted {
 export interface RunsQuery {
   readonly event: 'repository_dispatch' | 'workflow_dispatch';
   /** Created then or later, by GitHub's clock. */
-  readonly since: Date;
+  readonly since: Time;
 }
 
 export interface WorkflowDispatch {

@@ -1,3 +1,5 @@
+import type { Time } from '../../decide/model.ts';
+
 /** Writes are at least this far apart. So there are at most 60 a minute, of the 80 that may create something. */
 const GAP_MS = 1000;
 
@@ -34,15 +36,15 @@ export interface Heard {
  */
 export interface Limits {
   /** When it is the turn of `key`. Asking again gives the same turn, or a later one when a limit came in between. */
-  turnOf(key: string): Date;
+  turnOf(key: string): Time;
   /** Takes the turn, when it has come: then one write may be sent. When it has not, `turnOf` says when to ask again. */
   take(key: string): boolean;
   /** Counts a read, when one may be sent now. */
   read(): boolean;
   /** When a read may be sent. */
-  readonly readableAt: Date;
+  readonly readableAt: Time;
   /** GitHub refuses everything until then; `undefined`: it does not. */
-  readonly blockedUntil: Date | undefined;
+  readonly blockedUntil: Time | undefined;
   /** What was last told to be left of the primary limit; `undefined`: nothing was told. */
   readonly remaining: number | undefined;
   /** Writes that wait for their turn. */
@@ -58,8 +60,7 @@ interface Turn {
   expected: number;
 }
 
-export function createLimits(options: { readonly now: () => Date }): Limits {
-  const now = () => options.now().getTime();
+export function createLimits({ now }: { readonly now: () => Time }): Limits {
   const turns = new Map<string, Turn>();
   let writes: readonly number[] = [];
   let reads: readonly number[] = [];
@@ -104,7 +105,7 @@ export function createLimits(options: { readonly now: () => Date }): Limits {
         if (turns.size < MOST_TURNS) turns.set(key, turn);
       }
       turn.expected = Math.max(turn.at, now());
-      return new Date(turn.at);
+      return turn.at;
     },
     take(key) {
       forget();
@@ -128,10 +129,10 @@ export function createLimits(options: { readonly now: () => Date }): Limits {
     },
     get readableAt() {
       forget();
-      return new Date(readableAt(now()));
+      return readableAt(now());
     },
     get blockedUntil() {
-      return blockedUntil > now() ? new Date(blockedUntil) : undefined;
+      return blockedUntil > now() ? blockedUntil : undefined;
     },
     get remaining() {
       return remaining;

@@ -1,4 +1,4 @@
-import { keyOf, type Ref } from '../../decide/model.ts';
+import { keyOf, type Ref, type Time } from '../../decide/model.ts';
 import { PostsyncError } from '../../errors.ts';
 import { type GitHub, MOST_LISTED, type RunsQuery, type WorkflowRun } from './github.ts';
 
@@ -32,13 +32,13 @@ export interface Asked {
   readonly repository: string;
   readonly event: RunsQuery['event'];
   /** When it was claimed, by our clock. */
-  readonly since: Date;
+  readonly since: Time;
   /** Which one it is, once that is known. */
   readonly id?: number;
   /** What its title holds until then: our run's name. */
   readonly title: string;
   /** When it was dispatched. */
-  readonly youngest: Date;
+  readonly youngest: Time;
   /** Who is told when there is news. */
   readonly by: Ref;
 }
@@ -46,8 +46,8 @@ export interface Asked {
 export interface Found {
   readonly run?: WorkflowRun;
   /** When that was asked for which says so; absent: nothing was found out yet, and absence of a run means nothing. */
-  readonly listedAt?: Date;
-  readonly nextAt: Date;
+  readonly listedAt?: Time;
+  readonly nextAt: Time;
   /** Why the newest question was not answered. */
   readonly error?: PostsyncError;
   /** So many runs of the same event came since then whose title holds no run's name. */
@@ -68,7 +68,7 @@ export interface RunLists {
 }
 
 export interface RunListsOptions {
-  readonly now: () => Date;
+  readonly now: () => Time;
   readonly wake: (by: Ref) => void;
   readonly intervals?: Intervals;
 }
@@ -104,8 +104,7 @@ interface Look {
 }
 
 export function createRunLists(options: RunListsOptions): RunLists {
-  const { wake, intervals = INTERVALS } = options;
-  const now = () => options.now().getTime();
+  const { now, wake, intervals = INTERVALS } = options;
   const looks = new Map<string, Look>();
   const queue: Look[] = [];
   let atOnce = 0;
@@ -133,7 +132,7 @@ export function createRunLists(options: RunListsOptions): RunLists {
   }
 
   function everyMs({ youngest }: Asked): number {
-    const age = now() - youngest.getTime();
+    const age = now() - youngest;
     return (intervals.find(({ upToMs }) => age <= upToMs) ?? intervals.at(-1))?.everyMs ?? LONGEST_MS;
   }
 
@@ -148,9 +147,9 @@ export function createRunLists(options: RunListsOptions): RunLists {
     const isAlone = open.length === 1 && open[0]?.id !== undefined;
     if (!isAlone) {
       const at = now();
-      const oldest = Math.min(...open.map(({ since }) => since.getTime()));
+      const oldest = Math.min(...open.map(({ since }) => since));
       const since = Math.floor((oldest - SKEW_MS) / STEP_MS) * STEP_MS;
-      const runs = await account.listRuns(repository, { event, since: new Date(since) });
+      const runs = await account.listRuns(repository, { event, since });
       look.list = { at, since, from: beginOf(runs, since), runs: new Map(runs.map((run) => [run.id, run])) };
     }
     const ids = new Set(open.flatMap(({ id }) => id ?? []));
@@ -209,7 +208,7 @@ export function createRunLists(options: RunListsOptions): RunLists {
       for (const [key, { until }] of look.open) if (until < now()) look.open.delete(key);
       const answer = answerTo(asked, look);
       const every = everyMs(asked);
-      const allowedAt = Math.max(look.againAt, asked.account.limits.readableAt.getTime());
+      const allowedAt = Math.max(look.againAt, asked.account.limits.readableAt);
       const dueAt = Math.max(askedAt(asked, look) + every, allowedAt);
       const mayAsk = dueAt <= now();
       const nextAt = mayAsk ? now() + every : dueAt;
@@ -217,8 +216,8 @@ export function createRunLists(options: RunListsOptions): RunLists {
       if (mayAsk) begin(look, asked.by);
       return {
         ...(answer?.run && { run: answer.run }),
-        ...(answer && { listedAt: new Date(answer.at) }),
-        nextAt: new Date(nextAt),
+        ...(answer && { listedAt: answer.at }),
+        nextAt,
         ...(look.error && { error: look.error }),
         others: othersThan(asked, look),
       };
@@ -242,15 +241,15 @@ function answerTo(asked: Asked, { list, singles }: Look): Answer | undefined {
   const run = runsSince(list, asked)
     .filter(({ title }) => holds(title, asked.title))
     .toSorted(byAge)[0];
-  return run || list.from <= asked.since.getTime() - SKEW_MS ? { at: list.at, run } : undefined;
+  return run || list.from <= asked.since - SKEW_MS ? { at: list.at, run } : undefined;
 }
 
 /** When it was last asked for, whether or not that told. */
 function askedAt(asked: Asked, { list, singles }: Look): number {
-  const listedAt = list && list.since <= asked.since.getTime() - SKEW_MS ? list.at : 0;
+  const listedAt = list && list.since <= asked.since - SKEW_MS ? list.at : 0;
   if (asked.id === undefined) return listedAt;
   // GitHub named it then: how it does is of interest a while later.
-  const namedAt = asked.since.getTime();
+  const namedAt = asked.since;
   return Math.max(namedAt, singles.get(asked.id)?.at ?? 0, list?.runs.has(asked.id) ? list.at : 0);
 }
 
@@ -259,8 +258,8 @@ function othersThan(asked: Asked, { list }: Look): number {
 }
 
 function runsSince(list: List | undefined, { since }: Asked): readonly WorkflowRun[] {
-  const from = since.getTime() - SKEW_MS;
-  return [...(list?.runs.values() ?? [])].filter(({ createdAt }) => createdAt.getTime() >= from);
+  const from = since - SKEW_MS;
+  return [...(list?.runs.values() ?? [])].filter(({ createdAt }) => createdAt >= from);
 }
 
 /** Whether a title says of which run it is, by a name such as postsync gives. */
@@ -277,11 +276,11 @@ export function holds(title: string, name: string): boolean {
 
 function beginOf(runs: readonly WorkflowRun[], since: number): number {
   if (runs.length < MOST_LISTED) return since;
-  return Math.min(...runs.map(({ createdAt }) => createdAt.getTime())) + 1000;
+  return Math.min(...runs.map(({ createdAt }) => createdAt)) + 1000;
 }
 
 function byAge(a: WorkflowRun, b: WorkflowRun): number {
-  return a.createdAt.getTime() - b.createdAt.getTime() || a.id - b.id;
+  return a.createdAt - b.createdAt || a.id - b.id;
 }
 
 function asPostsync(error: unknown): PostsyncError {

@@ -1,5 +1,7 @@
 import { createAppAuth } from '@octokit/auth-app';
 import { Octokit } from '@octokit/rest';
+import type { Time } from '../../decide/model.ts';
+import { iso, isoSeconds } from '../../decide/time.ts';
 import { type ErrorCode, PostsyncError } from '../../errors.ts';
 import { VERSION } from '../../version.ts';
 import { detailsIn, runIn, runsIn, tokenIn } from './answers.ts';
@@ -26,7 +28,7 @@ export interface ConnectOptions {
   readonly timeoutMs?: number;
   /** Told of each call: the HTTP status, or 0 when there was no answer. */
   readonly onCall?: ((operation: Operation, status: number, seconds: number) => void) | undefined;
-  readonly now?: () => Date;
+  readonly now?: () => Time;
 }
 
 /** What it means for a request that no token can be had for it. */
@@ -41,7 +43,7 @@ const WITHOUT_TOKEN: Partial<Record<ErrorCode, ErrorCode>> = {
  * Import this file when it is needed: without it a process is spared Octokit's memory.
  */
 export function connectGitHub(options: ConnectOptions): GitHub {
-  const { apiUrl, credential, timeoutMs = 10_000, onCall, now = () => new Date() } = options;
+  const { apiUrl, credential, timeoutMs = 10_000, onCall, now = Date.now } = options;
   const limits = createLimits({ now });
   const pages = createPages();
   const octokit = new Octokit({
@@ -116,7 +118,8 @@ export function connectGitHub(options: ConnectOptions): GitHub {
   }
 
   async function write(call: Call): Promise<Answer> {
-    if (limits.blockedUntil) throw limited(call.what, limits.blockedUntil);
+    const { blockedUntil } = limits;
+    if (blockedUntil !== undefined) throw limited(call.what, blockedUntil);
     limits.wrote();
     try {
       return await request(call);
@@ -159,7 +162,7 @@ export function connectGitHub(options: ConnectOptions): GitHub {
       return detailsIn(answer.data);
     },
     async listRuns(repository, { event, since }) {
-      const created = `>=${since.toISOString().replace(/\.\d+Z$/, 'Z')}`;
+      const created = `>=${isoSeconds(since)}`;
       const runs = new Map<number, WorkflowRun>();
       for (let page = 1; page <= MOST_LISTED / PER_PAGE; page++) {
         const parameters = { ...partsOf(repository), event, created, per_page: PER_PAGE, page };
@@ -228,11 +231,8 @@ function failed(response: Answer): Failure {
   return { status: response.status, response };
 }
 
-function limited(what: string, until: Date): PostsyncError {
-  return new PostsyncError(
-    'GITHUB_LIMITED',
-    `cannot ${what}: not before ${until.toISOString()}, by GitHub's limits`,
-  );
+function limited(what: string, until: Time): PostsyncError {
+  return new PostsyncError('GITHUB_LIMITED', `cannot ${what}: not before ${iso(until)}, by GitHub's limits`);
 }
 
 function hasNext({ headers }: Answer): boolean {

@@ -1,7 +1,7 @@
-import { later } from '../../decide/actions.ts';
 import { lineName, shortHash } from '../../decide/identity.ts';
-import { type CommitReport, keyOf, type Release } from '../../decide/model.ts';
+import { type CommitReport, keyOf, type Release, type Time } from '../../decide/model.ts';
 import { durationText } from '../../decide/result.ts';
+import { isoSeconds } from '../../decide/time.ts';
 import { isCode } from '../../errors.ts';
 import type { Kubernetes } from '../../kubernetes.ts';
 import type { Logger } from '../../log.ts';
@@ -20,7 +20,7 @@ export interface ReportsOptions {
   readonly clusterName: string;
   readonly wake: (release: Release['ref']) => void;
   readonly log: Pick<Logger, 'info' | 'warn'>;
-  readonly now: () => Date;
+  readonly now: () => Time;
 }
 
 /** A Kustomization is at work for so long, or longer. */
@@ -38,7 +38,7 @@ const STATES = { passed: 'success', failed: 'failure', inconclusive: 'error' } a
 
 interface Known {
   /** Absent: it is under way. */
-  readonly found?: CommitReport | Date;
+  readonly found?: CommitReport | Time;
   readonly failures: number;
 }
 
@@ -58,11 +58,11 @@ export function createReports(options: ReportsOptions): Reports {
   /** By the uid of the run. */
   const known = new Map<string, Known>();
 
-  /** @returns a date: not before */
-  async function attempt({ run, syncTest, release, wanted }: About): Promise<CommitReport | Date> {
+  /** @returns a time: not before */
+  async function attempt({ run, syncTest, release, wanted }: About): Promise<CommitReport | Time> {
     const { repository } = wanted;
     const origin = await commitOf(kubernetes, release);
-    if (!origin) return later(now(), UNSETTLED_MS);
+    if (!origin) return now() + UNSETTLED_MS;
     if ('problem' in origin) return { repository, ...origin };
     const { github } = await accounts.open(targetOf(wanted, syncTest));
     const turn = github.limits.turnOf(run.uid);
@@ -80,7 +80,7 @@ export function createReports(options: ReportsOptions): Reports {
     try {
       const found = await attempt(about);
       keep(known, run.uid, { found, failures });
-      if ('repository' in found) tell(words, found);
+      if (typeof found !== 'number') tell(words, found);
     } catch (err) {
       if (isCode(err, 'GITHUB_UNAUTHORIZED')) accounts.forget(targetOf(wanted, syncTest));
       if (isCode(err, 'GITHUB_UNAUTHORIZED', 'GITHUB_FORBIDDEN', 'GITHUB_REJECTED', 'CREDENTIALS_MISSING')) {
@@ -89,7 +89,7 @@ export function createReports(options: ReportsOptions): Reports {
         tell(words, found);
       } else {
         const delayMs = Math.min(FIRST_MS * 2 ** failures, LONGEST_MS);
-        keep(known, run.uid, { found: later(now(), delayMs), failures: failures + 1 });
+        keep(known, run.uid, { found: now() + delayMs, failures: failures + 1 });
         log.warn({ ...words, err, delayMs }, 'commit not reported');
       }
     }
@@ -110,9 +110,8 @@ export function createReports(options: ReportsOptions): Reports {
     report(run, syncTest, release) {
       const { commitStatus: wanted } = syncTest;
       const { found, failures = 0 } = known.get(run.uid) ?? {};
-      if (!wanted || (known.has(run.uid) && !found)) return undefined;
-      if (found instanceof Date && found > now()) return found;
-      if (found && 'repository' in found) return found;
+      if (!wanted || (known.has(run.uid) && found === undefined)) return undefined;
+      if (typeof found === 'object' || (found !== undefined && found > now())) return found;
       keep(known, run.uid, { failures });
       void report({ run, syncTest, release, wanted }, failures);
       return undefined;
@@ -137,7 +136,7 @@ function statusOf(run: Ended, context: string) {
   const parts = [
     took === undefined ? verdict : `${verdict} in ${took}`,
     run.revision,
-    `${finishedAt.toISOString().slice(0, 19)}Z`,
+    isoSeconds(finishedAt),
   ];
   const line = parts.filter((part) => part !== undefined).join(', ');
   const description = reason === 'Passed' ? line : `${line}: ${reason}`;

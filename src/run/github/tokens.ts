@@ -1,3 +1,4 @@
+import type { Time } from '../../decide/model.ts';
 import type { Credential } from './credentials.ts';
 
 /** An App's token lives for an hour; it is renewed so long before its end, for clocks that differ. */
@@ -5,12 +6,12 @@ const RENEW_MS = 5 * 60_000;
 
 interface Token {
   readonly token: string;
-  readonly expiresAt: Date;
+  readonly expiresAt: Time;
 }
 
 export interface TokensOptions {
   readonly credential: Credential;
-  readonly now: () => Date;
+  readonly now: () => Time;
   /** Signs for the App; absent for a credential that is none. */
   readonly jwt: (() => Promise<string>) | undefined;
   readonly exchange: (installationId: string, jwt: string) => Promise<Token>;
@@ -41,7 +42,7 @@ export function createTokens({ credential, now, jwt, exchange }: TokensOptions):
 
   return {
     async token() {
-      if (known && known.expiresAt.getTime() - RENEW_MS > now().getTime()) return known.token;
+      if (known && known.expiresAt - RENEW_MS > now()) return known.token;
       coming ??= renew().finally(() => (coming = undefined));
       return (await coming).token;
     },

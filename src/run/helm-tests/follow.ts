@@ -52,10 +52,10 @@ async function look(
   const { resource, name, kind } = prepared;
   try {
     const found = await kubernetes.get({ resource, namespace, name });
-    if (kind === 'Pod') return stateOfHook(prepared, found, [], new Date());
+    if (kind === 'Pod') return stateOfHook(prepared, found, [], Date.now());
     const query = { labelSelector: `batch.kubernetes.io/job-name=${name}` };
     const { items } = (await kubernetes.list({ resource: 'pods', namespace }, query)) as { items: unknown[] };
-    return stateOfHook(prepared, found, items, new Date());
+    return stateOfHook(prepared, found, items, Date.now());
   } catch (error) {
     if (isCode(error, 'API_NOT_FOUND')) return 'gone';
     if (isCode(error, 'API_UNAVAILABLE')) return undefined;

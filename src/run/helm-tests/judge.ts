@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { RunState } from '../../decide/model.ts';
+import type { RunState, Time } from '../../decide/model.ts';
 import { jobStateOf } from '../job-state.ts';
 import { type JobLimits, readJob } from '../job-view.ts';
 import { JOB_KEYS } from '../labels.ts';
@@ -21,7 +21,7 @@ export function stateOfHook(
   { kind, containers }: Prepared,
   found: unknown,
   pods: readonly unknown[],
-  now: Date,
+  now: Time,
 ): RunState {
   const object = Found.parse(found);
   const { metadata, spec } = object;

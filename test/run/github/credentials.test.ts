@@ -88,7 +88,7 @@ describe('a credential', () => {
 
 describe('the credential of a Secret', () => {
   test('is read live, and kept for a minute', async () => {
-    let now = new Date('2026-11-21T12:00:00Z');
+    let now = Date.parse('2026-11-21T12:00:00Z');
     const { kubernetes, calls } = aKubernetes({ 'get apps/secrets/gh': aSecret({ token: SECRET }) });
     const credentials = createCredentials(kubernetes, { now: () => now });
 
@@ -97,7 +97,7 @@ describe('the credential of a Secret', () => {
     assert.equal(second.key, first.key);
     assert.equal(calls.length, 1);
 
-    now = new Date(now.getTime() + 60_000);
+    now += 60_000;
     await credentials.resolve(REF);
     assert.equal(calls.length, 2);
   });
@@ -165,14 +165,14 @@ describe('the credential of a Secret', () => {
 describe("the administrator's credential", () => {
   test('is read from files, and anew after a minute', async () => {
     await using folder = await aFolder({ token: `${SECRET}\n` });
-    let now = new Date('2026-11-21T12:00:00Z');
+    let now = Date.parse('2026-11-21T12:00:00Z');
     const { kubernetes, calls } = aKubernetes();
     const credentials = createCredentials(kubernetes, { directory: folder.path, now: () => now });
 
     assert.deepEqual((await credentials.resolve(undefined)).credential, { kind: 'token', token: SECRET });
     await writeFile(join(folder.path, 'token'), 'another');
     assert.deepEqual((await credentials.resolve(undefined)).credential, { kind: 'token', token: SECRET });
-    now = new Date(now.getTime() + 60_000);
+    now += 60_000;
     assert.deepEqual((await credentials.resolve(undefined)).credential, { kind: 'token', token: 'another' });
     assert.equal(calls.length, 0);
   });

@@ -4,7 +4,7 @@ import { PostsyncError } from '../../../src/errors.ts';
 import { type ConnectOptions, connectGitHub } from '../../../src/run/github/octokit.ts';
 
 export const TOKEN = 'ghp_0123456789abcdefSECRET';
-export const SINCE = new Date('2026-11-21T10:00:00Z');
+export const SINCE = Date.parse('2026-11-21T10:00:00Z');
 
 /** GitHub, at the address of a stand-in. */
 export function connected(apiUrl: string, given: Partial<ConnectOptions> = {}) {

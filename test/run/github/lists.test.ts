@@ -1,17 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { keyOf } from '../../../src/decide/model.ts';
+import { iso } from '../../../src/decide/time.ts';
 import { type ErrorCode, PostsyncError } from '../../../src/errors.ts';
 import type { GitHub, RunsQuery, WorkflowRun } from '../../../src/run/github/github.ts';
 import { createLimits } from '../../../src/run/github/limits.ts';
 import { type Asked, createRunLists, type Found, holds } from '../../../src/run/github/lists.ts';
 
-const START = new Date('2026-11-21T12:00:00Z');
+const START = Date.parse('2026-11-21T12:00:00Z');
 const NAME = 'shop-smoke-v7-3f9a2c4105be77d1';
 
 /** Lists over an account that answers with what stands in `runs`, when it is let. */
 function aWorld() {
-  let now = START.getTime();
+  let now = START;
   const asked: string[] = [];
   const queries: RunsQuery[] = [];
   const woken: string[] = [];
@@ -44,9 +45,9 @@ function aWorld() {
       return answer(`list ${repository}`, () => [...world.runs]);
     },
     readRun: (_, id) => answer(`read ${id}`, () => world.runs.find((run) => run.id === id)),
-    limits: createLimits({ now: () => new Date(now) }),
+    limits: createLimits({ now: () => now }),
   };
-  const lists = createRunLists({ now: () => new Date(now), wake: (by) => void woken.push(keyOf(by)) });
+  const lists = createRunLists({ now: () => now, wake: (by) => void woken.push(keyOf(by)) });
 
   const find = (given: Partial<Asked> = {}): Found =>
     lists.find({
@@ -73,7 +74,7 @@ function aWorld() {
     lists,
     account,
     find,
-    seconds: (found: Found) => (found.nextAt.getTime() - now) / 1000,
+    seconds: (found: Found) => (found.nextAt - now) / 1000,
     pass: (ms: number) => void (now += ms),
     release: () => {
       for (const end of held.splice(0)) end();
@@ -134,15 +135,15 @@ describe('whoever asks for a run', () => {
       aRun({ id: 4, title: `${NAME}0` }),
       aRun({ id: 3, title: `e2e: ${NAME} (v7)` }),
       aRun({ id: 6, title: 'e2e' }),
-      aRun({ id: 1, title: `older ${NAME}`, createdAt: new Date(START.getTime() - 121_000) }),
-      aRun({ id: 2, title: 'nightly', createdAt: new Date(START.getTime() - 121_000) }),
+      aRun({ id: 1, title: `older ${NAME}`, createdAt: START - 121_000 }),
+      aRun({ id: 2, title: 'nightly', createdAt: START - 121_000 }),
     );
     const { run, others } = await news();
     assert.deepEqual([run?.id, others], [3, 2]);
   });
 
   test('gets the oldest, when several workflows answer', async () => {
-    const later = new Date(START.getTime() + 1_000);
+    const later = START + 1_000;
     const { news } = withRuns(aRun({ id: 9, createdAt: later }), aRun({ id: 8 }), aRun({ id: 7 }));
     assert.equal((await news()).run?.id, 7);
   });
@@ -158,7 +159,7 @@ describe('whoever asks for a run', () => {
     const { news, asked, pass } = withRuns(aRun({ id: 9 }));
     pass(5_000);
     const { run, listedAt } = await news({ id: 9 });
-    assert.deepEqual([run?.id, listedAt?.getTime(), asked], [9, START.getTime() + 5_000, ['read 9']]);
+    assert.deepEqual([run?.id, listedAt, asked], [9, START + 5_000, ['read 9']]);
   });
 
   test('whose id GitHub has just named, waits a while before it is asked for', async () => {
@@ -195,7 +196,7 @@ describe('whoever asks for a run', () => {
     const { news, pass } = aWorld();
     pass(5_000);
     const { run, listedAt } = await news({ id: 9 });
-    assert.deepEqual([run, listedAt?.getTime()], [undefined, START.getTime() + 5_000]);
+    assert.deepEqual([run, listedAt], [undefined, START + 5_000]);
   });
 });
 
@@ -226,14 +227,14 @@ describe('one list', () => {
   test('reaches back to the oldest open claim and two minutes, in steps, so that its ETag stays good', async () => {
     const { find, news, pass, queries } = aWorld();
     find();
-    find({ title: 'older', since: new Date('2026-11-21T11:31:00Z') });
+    find({ title: 'older', since: Date.parse('2026-11-21T11:31:00Z') });
     await settle();
     pass(5_000);
-    await news({ title: 'older', since: new Date('2026-11-21T11:31:00Z') });
+    await news({ title: 'older', since: Date.parse('2026-11-21T11:31:00Z') });
     await news();
 
     assert.deepEqual(
-      queries.map(({ event, since }) => [event, since.toISOString()]),
+      queries.map(({ event, since }) => [event, iso(since)]),
       [
         ['repository_dispatch', '2026-11-21T11:55:00.000Z'],
         ['repository_dispatch', '2026-11-21T11:25:00.000Z'],
@@ -244,7 +245,7 @@ describe('one list', () => {
   test('is asked for anew, at once, for a run that it does not reach back to', async () => {
     const { news, find, asked } = aWorld();
     await news();
-    const { listedAt } = find({ title: 'older', since: new Date('2026-11-21T11:31:00Z') });
+    const { listedAt } = find({ title: 'older', since: Date.parse('2026-11-21T11:31:00Z') });
     assert.deepEqual([listedAt, asked.length], [undefined, 2]);
   });
 
@@ -279,10 +280,10 @@ describe('one list', () => {
 
   test('does not reach back for a run that nobody asks for any more', async () => {
     const { news, pass, queries } = aWorld();
-    await news({ title: 'older', since: new Date('2026-11-21T11:00:00Z') });
+    await news({ title: 'older', since: Date.parse('2026-11-21T11:00:00Z') });
     pass(130_000);
     await news();
-    assert.deepEqual(queries.at(-1)?.since, new Date('2026-11-21T11:55:00Z'));
+    assert.equal(queries.at(-1)?.since, Date.parse('2026-11-21T11:55:00Z'));
   });
 
   test('is not begun after the end, and nobody is woken', async () => {
@@ -307,7 +308,7 @@ describe('the time until the next question', () => {
   ] as const) {
     test(`is ${every} s when the youngest dispatch is ${age} s old`, async () => {
       const { news, find, seconds, pass, asked } = aWorld();
-      const youngest = new Date(START.getTime() - age * 1000);
+      const youngest = START - age * 1000;
       const since = youngest;
       assert.equal(seconds(await news({ youngest, since })), every);
       pass(every * 1000 - 1);
@@ -327,7 +328,7 @@ describe('the time until the next question', () => {
     const waits: number[] = [];
     for (let failure = 0; failure < 8; failure++) {
       world.pass(300_000 * 1.2);
-      const found = await world.news({ youngest: new Date(START.getTime() - 3_600_000) });
+      const found = await world.news({ youngest: START - 3_600_000 });
       assert.deepEqual(
         [found.error?.code, found.run?.id, found.listedAt],
         ['GITHUB_UNANSWERED', 1, listedAt],
@@ -343,7 +344,7 @@ describe('the time until the next question', () => {
 
     world.fails = 'GITHUB_UNANSWERED';
     world.pass(30_000);
-    assert.ok(world.seconds(await world.news({ youngest: new Date(START.getTime() - 3_600_000) })) <= 72);
+    assert.ok(world.seconds(await world.news({ youngest: START - 3_600_000 })) <= 72);
   });
 
   test('does not grow with limits, which know their own end', async () => {

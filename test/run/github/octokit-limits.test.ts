@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { Time } from '../../../src/decide/model.ts';
 import { answering, type Reply } from '../../support/answering.ts';
 import { connected, failureOf, SINCE } from './given.ts';
 
@@ -28,7 +29,7 @@ describe('a limit of GitHub', () => {
       'told only by what is left',
       {
         status: 403,
-        headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(SINCE.getTime() / 1000 + 9) },
+        headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(SINCE / 1000 + 9) },
       },
       9,
     ],
@@ -37,7 +38,7 @@ describe('a limit of GitHub', () => {
       'primary',
       {
         status: 403,
-        headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(SINCE.getTime() / 1000 + 600) },
+        headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(SINCE / 1000 + 600) },
         body: { message: 'API rate limit exceeded' },
       },
       600,
@@ -57,9 +58,9 @@ describe('a limit of GitHub', () => {
       ];
       for (const call of calls) assert.equal((await failureOf(call())).code, 'GITHUB_LIMITED');
       assert.equal(server.seen.length, 1);
-      assert.deepEqual(github.limits.blockedUntil, new Date(SINCE.getTime() + seconds * 1000));
+      assert.equal(github.limits.blockedUntil, SINCE + seconds * 1000);
 
-      now = new Date(SINCE.getTime() + seconds * 1000);
+      now = SINCE + seconds * 1000;
       await github.dispatchRepository('acme/shop', 'postsync', {});
       assert.equal(server.seen.length, 2);
     });
@@ -68,12 +69,16 @@ describe('a limit of GitHub', () => {
   test('is kept by the answer that uses the last of it', async () => {
     const headers = {
       'x-ratelimit-remaining': '0',
-      'x-ratelimit-reset': String(SINCE.getTime() / 1000 + 600),
+      'x-ratelimit-reset': String(SINCE / 1000 + 600),
     };
     await using server = await answering(() => ({ status: 204, headers }));
     const github = connected(server.url, { now: () => SINCE });
     await github.dispatchRepository('acme/shop', 'postsync', {});
-    assert.deepEqual(github.limits.blockedUntil, new Date(SINCE.getTime() + 600_000));
+    assert.equal(github.limits.blockedUntil, SINCE + 600_000);
+    assert.equal(
+      (await failureOf(github.dispatchRepository('acme/shop', 'postsync', {}))).message,
+      "cannot dispatch to acme/shop: not before 2026-11-21T10:10:00.000Z, by GitHub's limits",
+    );
   });
 
   test('is not what keeps somebody without a right out', async () => {
@@ -89,24 +94,24 @@ describe('a limit of GitHub', () => {
   });
 
   test('of a write each second holds from when it is sent', async () => {
-    const turns: Date[] = [];
+    const turns: Time[] = [];
     await using server = await answering(() => {
       turns.push(github.limits.turnOf('next'));
       return { status: 204 };
     });
     const github = connected(server.url, { now: () => SINCE });
     await github.dispatchRepository('acme/shop', 'postsync', {});
-    assert.deepEqual(turns, [new Date(SINCE.getTime() + 1_000)]);
+    assert.deepEqual(turns, [SINCE + 1_000]);
   });
 
   test('of a write each second holds from its answer on', async () => {
     let now = SINCE;
     await using server = await answering(() => {
-      now = new Date(SINCE.getTime() + 3_000);
+      now = SINCE + 3_000;
       return { status: 204 };
     });
     const github = connected(server.url, { now: () => now });
     await github.dispatchRepository('acme/shop', 'postsync', {});
-    assert.deepEqual(github.limits.turnOf('next'), new Date(SINCE.getTime() + 4_000));
+    assert.equal(github.limits.turnOf('next'), SINCE + 4_000);
   });
 });

@@ -362,9 +362,9 @@ describe('a single run', () => {
       status: 'completed',
       conclusion: 'success',
       url: 'https://github.com/acme/shop/actions/runs/7',
-      createdAt: new Date('2026-11-21T10:00:01Z'),
-      startedAt: new Date('2026-11-21T10:00:02Z'),
-      updatedAt: new Date('2026-11-21T10:00:03Z'),
+      createdAt: Date.parse('2026-11-21T10:00:01Z'),
+      startedAt: Date.parse('2026-11-21T10:00:02Z'),
+      updatedAt: Date.parse('2026-11-21T10:00:03Z'),
     });
     assert.deepEqual(second, first);
     assert.equal(server.seen[1]?.headers['if-none-match'], '"1"');

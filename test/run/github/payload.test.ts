@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { iso } from '../../../src/decide/time.ts';
 import { payloadOf, tooMuch } from '../../../src/run/github/payload.ts';
 import { readSyncTest } from '../../../src/synctest.ts';
 import { aRelease, aRun, NOON } from '../../support/model.ts';
@@ -12,7 +13,7 @@ function sent(github: Record<string, unknown>, params: Record<string, string> = 
     name: 'smoke',
     namespace: 'apps',
     generation: 1,
-    creationTimestamp: NOON.toISOString(),
+    creationTimestamp: iso(NOON),
   };
   const syncTest = readSyncTest({
     metadata,

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, verify } from 'node:crypto';
 import { describe, test } from 'node:test';
+import type { Time } from '../../../src/decide/model.ts';
+import { iso } from '../../../src/decide/time.ts';
 import type { Operation } from '../../../src/run/github/calls.ts';
 import { readCredential } from '../../../src/run/github/credentials.ts';
 import { connectGitHub } from '../../../src/run/github/octokit.ts';
@@ -11,10 +13,10 @@ const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 20
 /** As GitHub hands it out. */
 const PKCS1 = privateKey.export({ type: 'pkcs1', format: 'pem' }).toString();
 
-const NOON = new Date('2026-11-21T12:00:00Z');
+const NOON = Date.parse('2026-11-21T12:00:00Z');
 const HOUR_MS = 3_600_000;
 
-function anApp(apiUrl: string, given: { readonly installation?: string; readonly now?: () => Date } = {}) {
+function anApp(apiUrl: string, given: { readonly installation?: string; readonly now?: () => Time } = {}) {
   const { installation = '77', now = () => NOON } = given;
   const credential = readCredential({
     githubAppID: '12',
@@ -31,7 +33,7 @@ function anApi(isGood: (token: string) => boolean = () => true, now = () => NOON
   let tokens = 0;
   return ({ url, headers }: Seen): Reply => {
     if (url.startsWith('/app/')) {
-      const expires_at = new Date(now().getTime() + HOUR_MS).toISOString();
+      const expires_at = iso(now() + HOUR_MS);
       return { status: 201, body: { token: `ghs_SECRET${++tokens}`, expires_at } };
     }
     if (!isGood(tokenOf(headers.authorization))) return { status: 401, body: { message: 'Bad credentials' } };
@@ -62,9 +64,9 @@ describe('a GitHub App', () => {
     const { github } = anApp(server.url, { now: () => now });
 
     await github.dispatchRepository('a/b', 'e', {});
-    now = new Date(NOON.getTime() + 0.9 * HOUR_MS);
+    now = NOON + 0.9 * HOUR_MS;
     await github.dispatchRepository('a/b', 'e', {});
-    now = new Date(NOON.getTime() + 0.95 * HOUR_MS);
+    now = NOON + 0.95 * HOUR_MS;
     await github.dispatchRepository('a/b', 'e', {});
 
     const used = server.seen.filter(({ url }) => url.startsWith('/repos/'));

@@ -1,4 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import type { Time } from '../../../src/decide/model.ts';
+import { iso } from '../../../src/decide/time.ts';
 import { PostsyncError } from '../../../src/errors.ts';
 import type { Kubernetes, Resource, Target } from '../../../src/kubernetes.ts';
 import { isFields } from '../github/dispatches.ts';
@@ -20,7 +22,7 @@ export interface ApiServer {
   list(resource: Resource): readonly Stored[];
 }
 
-export function anApiServer(now: () => Date): ApiServer {
+export function anApiServer(now: () => Time): ApiServer {
   const kinds = new Map<Resource, Map<string, Stored>>();
   let version = 1;
 
@@ -41,7 +43,7 @@ export function anApiServer(now: () => Date): ApiServer {
     const before = of(resource).get(keyOf(given));
     version += 1;
     const metadata = {
-      creationTimestamp: now().toISOString(),
+      creationTimestamp: iso(now()),
       ...before?.metadata,
       ...given,
       uid: before?.metadata.uid ?? `uid-${version}`,

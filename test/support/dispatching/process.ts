@@ -52,7 +52,7 @@ const AFTER_CONFLICT_MS = 50;
 
 export function aProcess(options: ProcessOptions): Process {
   const { server, step, apiUrl, timeoutMs, isDead, during, defaults, onMistake } = options;
-  const now = () => new Date(options.now());
+  const { now } = options;
   const due = new Map<string, number>();
   const busy = new Set<string>();
   const failures = new Map<string, number>();
@@ -110,7 +110,7 @@ export function aProcess(options: ProcessOptions): Process {
     try {
       const at = await reconcile(deps, { namespace, name });
       failures.delete(key);
-      if (at) due.set(key, Math.min(due.get(key) ?? Number.POSITIVE_INFINITY, at.getTime()));
+      if (at !== undefined) due.set(key, Math.min(due.get(key) ?? Number.POSITIVE_INFINITY, at));
     } catch (error) {
       if (isDead()) return;
       if (!(error instanceof PostsyncError)) onMistake(error);

@@ -290,11 +290,11 @@ function assertOutcome(
   // A request may arrive long after it was given up.
   const isListedLate =
     happenings.some((it) => it.type === 'listing' || isSaidToBeGone(it)) ||
-    workflow.createdAt + LIST_MS > outcome.finishedAt.getTime();
+    workflow.createdAt + LIST_MS > outcome.finishedAt;
   assert.ok(!NOT_SENT.has(outcome.reason), `it was sent, but ${about}`);
   if (ENDED_BY_US.has(outcome.reason) && !isConcluded(workflow, run)) {
     if (outcome.reason === 'RunNotFound') assert.ok(isListedLate, `it was there to be found, but ${about}`);
-    const isInTime = outcome.finishedAt.getTime() + CANCELLED_MS > calmAt;
+    const isInTime = outcome.finishedAt + CANCELLED_MS > calmAt;
     if (outcome.reason !== 'RunNotFound' && isInTime && !isListedLate && !happenings.some(isNotCancelled))
       assert.equal(workflow.status, 'completed', `it goes on, but ${about}`);
     return;

@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Run } from '../../../src/decide/model.ts';
+import { iso } from '../../../src/decide/time.ts';
 import { PostsyncError } from '../../../src/errors.ts';
 import { readRelease } from '../../../src/record/objects.ts';
 import { readRun } from '../../../src/record/run-object.ts';
@@ -63,12 +64,12 @@ export function runIn(sent: Fields): string {
 /** A cluster, GitHub and processes of postsync, all by one clock that goes on when it is told to. */
 export async function aDispatchingWorld(options: WorldOptions = {}) {
   const { timeoutMs = 5_000, secret = {}, tests = {}, releases = [aHelmRelease()] } = options;
-  let now = NOON.getTime();
+  let now = NOON;
   const github = await openGitHub({ now: () => now, ...options.github });
   github.addRepository(REPOSITORY, { workflows: options.workflows ?? WORKFLOWS });
   github.addToken(TOKEN, { name: 'ci' });
   const apiUrl = options.github?.oldEnterprise ? github.enterpriseUrl : github.url;
-  const server = anApiServer(() => new Date(now));
+  const server = anApiServer(() => now);
   if (secret !== 'none') putSecret({ token: TOKEN, 'ca.crt': github.ca, ...secret });
   for (const [name, spec] of Object.entries(tests)) {
     const metadata = { namespace: NAMESPACE, name, generation: 1, creationTimestamp: BEFORE };
@@ -192,7 +193,7 @@ export async function aDispatchingWorld(options: WorldOptions = {}) {
     server
       .list('synctestruns')
       .map((run): Run => readRun(run))
-      .toSorted((a, b) => a.createdAt.getTime() - b.createdAt.getTime());
+      .toSorted((a, b) => a.createdAt - b.createdAt);
 
   return {
     github,
@@ -260,7 +261,7 @@ function isWrite(what: string): boolean {
 export type DispatchingWorld = Awaited<ReturnType<typeof aDispatchingWorld>>;
 
 const DISPATCHES = new Set(['repos/create-dispatch-event', 'actions/create-workflow-dispatch']);
-const BEFORE = new Date(NOON.getTime() - 3_600_000).toISOString();
+const BEFORE = iso(NOON - 3_600_000);
 
 interface HelmRelease extends Fields {
   readonly status: { readonly history: readonly [{ readonly version: number }] };
@@ -271,12 +272,12 @@ export function aHelmRelease(name = 'podinfo', annotations: Readonly<Record<stri
   return {
     metadata: { namespace: NAMESPACE, name, generation: 1, annotations },
     spec: {},
-    status: statusOf(1, NOON.getTime()),
+    status: statusOf(1, NOON),
   };
 }
 
 function statusOf(version: number, at: number): Fields {
-  const time = new Date(at).toISOString();
+  const time = iso(at);
   return {
     observedGeneration: 1,
     conditions: [{ type: 'Ready', status: 'True', reason: 'UpgradeSucceeded', lastTransitionTime: time }],
