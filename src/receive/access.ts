@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { keep } from '../keep.ts';
 import type { Kubernetes } from '../kubernetes.ts';
 import { createBuckets } from './buckets.ts';
 import { Refusal } from './refusal.ts';
@@ -64,11 +65,8 @@ export function createDoor(
         seconds,
       );
     const user = review(kubernetes, token);
-    cache.delete(key);
-    cache.set(key, { until: now() + CACHE_MS, user });
+    keep(cache, key, { until: now() + CACHE_MS, user }, MAX_CACHED);
     user.catch(() => cache.delete(key));
-    const [oldest] = cache.keys();
-    if (cache.size > MAX_CACHED && oldest !== undefined) cache.delete(oldest);
     return user;
   }
 

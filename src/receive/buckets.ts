@@ -1,3 +1,5 @@
+import { keep } from '../keep.ts';
+
 export interface BucketOptions {
   /** Takes that are allowed at once. */
   readonly burst: number;
@@ -21,10 +23,7 @@ export function createBuckets(options: BucketOptions): (name: string) => number 
     const before = buckets.get(name) ?? { tokens: burst, at };
     const tokens = Math.min(burst, before.tokens + ((at - before.at) / 1000) * perSecond);
     const isEmpty = tokens < 1;
-    buckets.delete(name);
-    buckets.set(name, { tokens: isEmpty ? tokens : tokens - 1, at });
-    const [oldest] = buckets.keys();
-    if (buckets.size > maxNames && oldest !== undefined) buckets.delete(oldest);
+    keep(buckets, name, { tokens: isEmpty ? tokens : tokens - 1, at }, maxNames);
     return isEmpty ? Math.ceil((1 - tokens) / perSecond) : 0;
   };
 }

@@ -1,6 +1,7 @@
 import type { JWTVerifyGetKey } from 'jose';
 import { z } from 'zod';
 import { isCode, PostsyncError } from '../errors.ts';
+import { keep } from '../keep.ts';
 
 /** The public keys of those who issue tokens, by their address. */
 export interface IssuerKeys {
@@ -54,10 +55,7 @@ export function createIssuerKeys(options: IssuerKeysOptions = {}): IssuerKeys {
     known.keys.catch(() => {
       known.hasFailed = true;
     });
-    cache.delete(issuer);
-    cache.set(issuer, known);
-    const [oldest] = cache.keys();
-    if (cache.size > MAX_ISSUERS && oldest !== undefined) cache.delete(oldest);
+    keep(cache, issuer, known, MAX_ISSUERS);
     return known.keys;
   }
 

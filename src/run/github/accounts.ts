@@ -1,8 +1,8 @@
 import type { Dispatch, Ref, Time } from '../../decide/model.ts';
 import { isCode, type PostsyncError } from '../../errors.ts';
+import { keep } from '../../keep.ts';
 import type { Credential, Credentials } from './credentials.ts';
 import type { GitHub } from './github.ts';
-import { keep } from './keep.ts';
 
 /** GitHub as one credential sees it. */
 export interface Account {

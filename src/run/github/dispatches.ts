@@ -1,11 +1,11 @@
 import type { Dispatch, Link, Reason, Ref, Run, Time } from '../../decide/model.ts';
 import { isCode, PostsyncError } from '../../errors.ts';
+import { keep } from '../../keep.ts';
 import type { Dispatches, Held, Ready, Refusal } from '../../ports.ts';
 import type { Account, Accounts, Target } from './accounts.ts';
 import { withAdvice } from './advice.ts';
 import { dispatchState } from './dispatch-state.ts';
 import type { GitHub, RunsQuery, WorkflowRun } from './github.ts';
-import { keep } from './keep.ts';
 import { type Found, holds, holdsAName, type RunLists, SKEW_MS } from './lists.ts';
 import { type Callback, type Payload, payloadOf, tooMuch } from './payload.ts';
 import { type TargetOptions, targetOf } from './target.ts';

@@ -1,4 +1,4 @@
-import { keep } from './keep.ts';
+import { keep } from '../../keep.ts';
 
 /** So many answers are remembered of an account; a page of a list may hold 100 runs of 300 bytes. */
 const MOST_PAGES = 200;

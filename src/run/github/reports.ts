@@ -3,6 +3,7 @@ import { type CommitReport, keyOf, type Release, type Time } from '../../decide/
 import { durationText } from '../../decide/result.ts';
 import { isoSeconds } from '../../decide/time.ts';
 import { isCode } from '../../errors.ts';
+import { keep } from '../../keep.ts';
 import type { Kubernetes } from '../../kubernetes.ts';
 import type { Logger } from '../../log.ts';
 import type { Ended, Reports } from '../../ports.ts';
@@ -10,7 +11,6 @@ import type { SyncTest, CommitStatus as Wanted } from '../../synctest.ts';
 import type { Accounts } from './accounts.ts';
 import { commitOf } from './commit.ts';
 import type { CommitStatus } from './github.ts';
-import { keep } from './keep.ts';
 
 export interface ReportsOptions {
   readonly accounts: Pick<Accounts, 'open' | 'forget'>;
