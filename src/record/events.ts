@@ -28,14 +28,17 @@ export function tellVerdict(
   });
 }
 
-/** `test smoke failed, v7 (chart 1.2.0): JobFailed: container test exited with code 1 (run podinfo-smoke-v7-…)` */
+/**
+ * `test smoke failed, v7 (chart 1.2.0): JobFailed: container test exited with code 1: 2 failed (run podinfo-smoke-v7-…)`,
+ * and from the next line on what else was said.
+ */
 export function sentenceOf(
   { ref, test, revision }: Run,
   { verdict, reason, message }: Pick<Outcome, 'verdict' | 'reason'> & Partial<Outcome>,
 ): string {
   const about = revision === undefined ? '' : `, ${revision}`;
-  const details = message === undefined ? '' : `: ${message}`;
-  return `test ${test.name} ${verdict}${about}: ${reason}${details} (run ${ref.name})`;
+  const [details, ...more] = message === undefined ? [''] : `: ${message}`.split('\n');
+  return [`test ${test.name} ${verdict}${about}: ${reason}${details} (run ${ref.name})`, ...more].join('\n');
 }
 
 /** The server's words where nothing can be created any more, and nobody is left to be told. */

@@ -37,10 +37,13 @@ export async function runCheck(text: string | undefined, print: (line: string) =
   const direct = agent.compose(refuseLinkLocal);
   const following = direct.compose(interceptors.redirect({ maxRedirections: REDIRECTS }));
   try {
-    const codes = await Promise.all(
+    const ends = await Promise.all(
       checks.map((check) => settle(check, wantsRedirect(check) ? direct : following, print)),
     );
-    return [INCONCLUSIVE, FAILED].find((code) => codes.includes(code)) ?? PASSED;
+    // Said again at the end, whichever was the last to be answered: the last line is what people are shown.
+    const bad = ends.filter(({ code }) => code !== PASSED).toSorted((a, b) => a.code - b.code);
+    for (const { sentence } of bad) print(sentence);
+    return bad.at(-1)?.code ?? PASSED;
   } finally {
     await agent.destroy();
   }
@@ -58,12 +61,14 @@ function problemOf({ url, bodyMatch = '', headers }: HttpCheck): string | undefi
   }
 }
 
+interface End {
+  readonly code: number;
+  /** What came of the check, for people. */
+  readonly sentence: string;
+}
+
 /** Asks until the answer is the wanted one, or the time of the check is up. */
-async function settle(
-  check: HttpCheck,
-  dispatcher: Dispatcher,
-  print: (line: string) => void,
-): Promise<number> {
+async function settle(check: HttpCheck, dispatcher: Dispatcher, print: (line: string) => void): Promise<End> {
   const { method, intervalMs, timeoutMs } = check;
   const { origin, pathname } = new URL(check.url);
   const name = `${method} ${origin}${pathname}`;
@@ -75,14 +80,13 @@ async function settle(
       dispatcher,
       Math.ceil(Math.min(ATTEMPT_MOST_MS, Math.max(ATTEMPT_LEAST_MS, left))),
     );
-    print(`${name}: ${problem ?? 'as expected'}`);
-    if (problem === undefined) return PASSED;
-    if (hopeless) return INCONCLUSIVE;
+    const answer = `${name}: ${problem ?? 'as expected'}`;
+    print(answer);
+    if (problem === undefined) return { code: PASSED, sentence: answer };
+    if (hopeless) return { code: INCONCLUSIVE, sentence: answer };
     if (performance.now() + intervalMs >= deadline) {
-      print(
-        `${name} failed ${attempt} ${attempt === 1 ? 'time' : 'times'} within ${timeoutMs / 1000} s, at last: ${problem}`,
-      );
-      return FAILED;
+      const times = `${attempt} ${attempt === 1 ? 'time' : 'times'} within ${timeoutMs / 1000} s`;
+      return { code: FAILED, sentence: `${name} failed ${times}, at last: ${problem}` };
     }
     await delay(intervalMs);
   }

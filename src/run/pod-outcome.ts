@@ -2,6 +2,7 @@ import type { Outcome, Reason, Time } from '../decide/model.ts';
 import { earliest } from '../decide/time.ts';
 import type { JobView } from './job-view.ts';
 import type { ContainerView, PodView } from './pod-view.ts';
+import { lastLineFirst } from './tail.ts';
 
 type State = ContainerView['state'];
 type Ended = ContainerView & { readonly state: Extract<State, { kind: 'ended' }> };
@@ -89,13 +90,17 @@ function endOf({ state }: Ended): number {
 
 function outcomeOfContainer(job: JobView, { name, state }: Ended, at: Time): Outcome {
   const { exitCode, reason, finishedAt = at } = state;
-  const tail = quoted(job, state.said);
   if (reason === 'ContainerStatusUnknown') {
     return inconclusive('Disrupted', `the kubelet lost container ${name}`, finishedAt);
   }
   if (START_ERRORS.has(reason)) {
-    return inconclusive('ConfigError', `container ${name} cannot be started${tail}`, finishedAt);
+    return inconclusive(
+      'ConfigError',
+      `container ${name} cannot be started${quoted(job, state.said)}`,
+      finishedAt,
+    );
   }
+  const tail = quoted(job, lastLineFirst(state.said));
   if (reason === 'OOMKilled') {
     const message = `container ${name} needed more memory than it may have${tail}`;
     return { verdict: 'failed', reason: 'OOMKilled', message, finishedAt };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { PostsyncError } from '../../src/errors.ts';
-import { tellVerdict } from '../../src/record/events.ts';
+import { sentenceOf, tellVerdict } from '../../src/record/events.ts';
 import { notRolledOut, writeProjection } from '../../src/record/release.ts';
 import { aKubernetes } from '../support/kubernetes.ts';
 import { anOutcome, aRelease, aRun } from '../support/model.ts';
@@ -93,6 +93,15 @@ describe('the Event of a verdict', () => {
     const body = call?.body as { firstTimestamp: string; lastTimestamp: string };
     assert.match(body.firstTimestamp, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
     assert.equal(body.lastTimestamp, body.firstTimestamp);
+  });
+
+  test('has all that lists show of it in its first line, and then what else was said', () => {
+    const run = aRun({ ref: { namespace: 'apps', name: 'the-run' } });
+    const outcome = anOutcome({ verdict: 'failed', message: 'exit code 1: FATAL\nstep 1\nFATAL' });
+    assert.equal(
+      sentenceOf(run, outcome),
+      'test smoke failed: JobFailed: exit code 1: FATAL (run the-run)\nstep 1\nFATAL',
+    );
   });
 
   test('that was told before is no failure, and any other refusal is one', async () => {

@@ -68,6 +68,17 @@ describe('an HTTP check', () => {
     assert.match(lines.at(-1) ?? '', /failed \d+ times within 0\.2 s, at last: status 503 instead of 200$/);
   });
 
+  test('says at last which of several failed, though others pass later', async () => {
+    const late = { url: `${root}/slow-start`, intervalMs: 200, timeoutMs: 10_000 };
+    asked = 0;
+    const { code, lines } = await run({ url: `${root}/broken` }, late, { url: `${root}/ok` });
+    assert.equal(code, 1);
+    assert.match(lines.at(-1) ?? '', /broken failed \d+ times within 0\.2 s/);
+    const both = await run({ url: `${root}/astray` }, { url: `${root}/broken` });
+    assert.equal(both.code, 75);
+    assert.match(both.lines.at(-1) ?? '', /astray: leads to a link-local address$/);
+  });
+
   test('fails when nobody answers, or not in time', async () => {
     const { lines, code } = await run({ url: 'http://127.0.0.1:1/' });
     assert.equal(code, 1);

@@ -85,6 +85,11 @@ describe("a chart's test hooks", () => {
     assert.deepEqual(await left(), []);
   });
 
+  test('say last which hook failed, and by which of its words', async () => {
+    await run([{ name: 'a', manifest: podHook('a', 'echo one; echo two; exit 1') }]);
+    assert.deepEqual(lines, ['one', 'two', 'hook a: failed: container hook exited with code 1: two']);
+  });
+
   test('fail as a Job does', async () => {
     const manifest = jobHook('a', 'echo no such table; exit 2');
     assert.equal(await run([{ name: 'a', kind: 'Job', manifest }]), 1);

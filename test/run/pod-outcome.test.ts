@@ -185,6 +185,20 @@ test('several containers of the test must all end well', () => {
   assert.equal(reasonOf(stateOf(view, [pod([main(ended(0), 'a'), main(ended(4), 'b')])])), 'JobFailed');
 });
 
+test('the first line of a message has the last one of what the container said', () => {
+  for (const reason of ['Error', 'OOMKilled']) {
+    const failed = pod([main(ended(1, { reason, said: 'step 1\nstep 2\nFATAL: checkout is broken' }))]);
+    const [first, ...rest] = messageOf(stateOf(job(), [failed])).split('\n');
+    assert.match(first ?? '', /^container test .*: FATAL: checkout is broken$/);
+    assert.deepEqual(rest, ['step 1', 'step 2', 'FATAL: checkout is broken']);
+  }
+});
+
+test('what Kubernetes says of a container that it could not start is left as it is', () => {
+  const failed = pod([main(ended(128, { reason: 'StartError', said: 'no such file\nsee the log' }))]);
+  assert.match(messageOf(stateOf(job(), [failed])), /^container test cannot be started: no such file\n/);
+});
+
 test('output stays in its namespace unless it is shared', () => {
   const failed = pod([main(ended(3, { said: 'top secret' }))]);
   const foreign = job({ runNamespace: 'elsewhere' });

@@ -70,7 +70,10 @@ async function runAll(
     const follow = { namespace, pollMs, startTimeoutMs, deadline, stopping };
     const { verdict, message } = await followHook(kubernetes, hook, follow);
     const seconds = Math.round((performance.now() - began) / 1000);
-    print(`hook ${hook.hook}: ${verdict} in ${seconds}s${verdict === 'passed' ? '' : `: ${message}`}`);
+    const [why, ...said] = verdict === 'passed' ? [''] : `: ${message}`.split('\n');
+    // The last line is what people are shown of all this.
+    for (const line of said) print(line);
+    print(`hook ${hook.hook}: ${verdict} in ${seconds}s${why}`);
     if (verdict !== 'passed') return verdict;
   }
   return 'passed';
