@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { KEYS } from './decide/keys.ts';
-import { keyOf, type Ref, type Release, type Run } from './decide/model.ts';
+import { keyOf, type Ref, type Release, type Run, releaseOf } from './decide/model.ts';
 import { PostsyncError } from './errors.ts';
 import type { Kubernetes, Query, Resource } from './kubernetes.ts';
 import type { Logger } from './log.ts';
@@ -66,8 +66,7 @@ export function createTables(options: TablesOptions): Tables {
     read: readRun,
     groupOf: releaseKeyOf,
     onChange(run, previous) {
-      const { ref, release } = (run ?? previous) as Run;
-      onRelease({ namespace: ref.namespace, name: release });
+      onRelease(releaseOf((run ?? previous) as Run));
       if (!run) onRunGone(previous as Run);
     },
   });

@@ -1,4 +1,12 @@
-import { keyOf, type Policy, type Ref, type Release, type Run, type Time } from './decide/model.ts';
+import {
+  keyOf,
+  type Policy,
+  type Ref,
+  type Release,
+  type Run,
+  releaseOf,
+  type Time,
+} from './decide/model.ts';
 import { isStarted } from './decide/standing.ts';
 import { earliest } from './decide/time.ts';
 import { isCode, PostsyncError } from './errors.ts';
@@ -197,7 +205,7 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
 }
 
 function kindOf(world: World, run: Run): string {
-  const release = world.releases.get(keyOf({ namespace: run.ref.namespace, name: run.release }));
+  const release = world.releases.get(keyOf(releaseOf(run)));
   return (release && syncTestOf(world, run, release)?.body.kind) ?? 'none';
 }
 

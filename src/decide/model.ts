@@ -253,6 +253,10 @@ export interface Run {
   readonly outcome?: Outcome;
 }
 
+export function releaseOf({ ref, release }: Pick<Run, 'ref' | 'release'>): Ref {
+  return { namespace: ref.namespace, name: release };
+}
+
 /** What a run is doing: read off its Job, the Job's Pods and Events, or told by who it was dispatched to. */
 export type RunState =
   /** Nothing has run yet. `reason` says what it waits for; `fatal`: waiting longer is no use after half a minute. */

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { keyOf, type Ref } from '../decide/model.ts';
+import { keyOf, type Ref, releaseOf } from '../decide/model.ts';
 import { PostsyncError } from '../errors.ts';
 import type { Callbacks } from '../ports.ts';
 import type { Deps } from './reconcile.ts';
@@ -31,7 +31,7 @@ export function createCallbacks(
     if (!link)
       throw new PostsyncError('OTHER_WORKFLOW_RUN', `${keyOf(ref)} did not cause run ${id} of ${repository}`);
     if (runId === undefined) await records.noteDispatch(run, link);
-    onRelease({ namespace: ref.namespace, name: run.release });
+    onRelease(releaseOf(run));
     return true;
   }
 

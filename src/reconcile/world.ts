@@ -6,6 +6,7 @@ import {
   type Release,
   type Run,
   type RunState,
+  releaseOf,
   type Test,
 } from '../decide/model.ts';
 import { select } from '../decide/select.ts';
@@ -30,8 +31,8 @@ export interface World {
 }
 
 /** The key under which a run is kept with the other runs of its release. */
-export function releaseKeyOf({ ref, release }: Run): string {
-  return keyOf({ namespace: ref.namespace, name: release });
+export function releaseKeyOf(run: Run): string {
+  return keyOf(releaseOf(run));
 }
 
 /** The test of a run with all that is needed to run it; `undefined`: there is none any more. */

@@ -1,4 +1,4 @@
-import type { Dispatch, Link, Reason, Ref, Run, Time } from '../../decide/model.ts';
+import { type Dispatch, type Link, type Reason, type Run, releaseOf, type Time } from '../../decide/model.ts';
 import { isCode, PostsyncError } from '../../errors.ts';
 import { keep } from '../../keep.ts';
 import type { Dispatches, Held, Ready, Refusal } from '../../ports.ts';
@@ -256,8 +256,4 @@ async function stillRefused(
 function whyRefused(error: PostsyncError, about: Pick<Dispatch, 'trigger' | 'secret'>): Refusal {
   const reason = error.code === 'GITHUB_UNAUTHORIZED' ? 'CredentialsMissing' : 'DispatchRefused';
   return refused(reason, withAdvice(error, about));
-}
-
-function releaseOf({ ref, release }: Run): Ref {
-  return { namespace: ref.namespace, name: release };
 }
