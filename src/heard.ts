@@ -1,4 +1,5 @@
 import type { Time } from './decide/model.ts';
+import type { Resource } from './kubernetes.ts';
 
 /** A call that took longer was held up: so was what nodes have to tell. */
 const SLOW_SECONDS = 5;
@@ -7,16 +8,31 @@ const SLOW_SECONDS = 5;
 export interface Heard {
   /** Undefined: ever since this process was started. */
   since(): Time | undefined;
-  /** @param status of the answer; 0: there was none */
-  call(status: number, seconds: number): void;
+  call(made: ApiCall): void;
 }
+
+interface ApiCall {
+  readonly verb: string;
+  readonly resource: Resource;
+  /** Of the answer; 0: there was none. */
+  readonly status: number;
+  readonly seconds: number;
+}
+
+const READS: ReadonlySet<string> = new Set(['get', 'list', 'watch']);
 
 export function createHeard(now: () => Time): Heard {
   let since: Time | undefined;
   return {
     since: () => since,
-    call(status, seconds) {
+    call({ verb, resource, status, seconds }) {
+      if (!isAnsweredAlone(verb, resource)) return;
       if (status === 0 || status >= 500 || seconds > SLOW_SECONDS) since = now();
     },
   };
+}
+
+/** Other writes wait for webhooks, and fail with them, while the API server is well. The Lease is written all the time. */
+function isAnsweredAlone(verb: string, resource: Resource): boolean {
+  return READS.has(verb) || resource === 'leases';
 }

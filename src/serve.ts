@@ -22,7 +22,7 @@ export async function serve(config: Config, log: Logger, stopping: AbortSignal):
     timeoutMs: config.apiServerTimeoutMs,
     onCall(verb, resource, status, seconds) {
       metrics.apiCall(verb, resource, status, seconds);
-      heard.call(status, seconds);
+      heard.call({ verb, resource, status, seconds });
     },
   });
   const { namespace, leaseName: name, identity, resyncIntervalMs: resyncMs, testsNamespace } = config;
