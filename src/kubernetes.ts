@@ -62,13 +62,14 @@ export interface KubernetesOptions {
   readonly timeoutMs?: number;
   /** Milliseconds of silence after which a watch is given up. The API server sends bookmarks about once a minute. */
   readonly idleMs?: number;
-  readonly connections?: number;
   /** Told of each call: verb, resource and the HTTP status, or 0 when there was no answer. */
   readonly onCall?: (verb: string, resource: Resource, status: number, seconds: number) => void;
 }
 
 /** The field manager of all our writes. It must not begin with `kubectl`: kustomize-controller removes such fields. */
 export const FIELD_MANAGER = 'postsync';
+
+const CONNECTIONS = 32;
 
 const AUTH_CACHE_MS = 30_000;
 
@@ -92,14 +93,14 @@ export function connect(
 ): Kubernetes & { close(): Promise<void> } {
   const server = config.getCurrentCluster()?.server;
   if (!server) throw new PostsyncError('CONFIG_INVALID', 'the kubeconfig names no cluster');
-  const { timeoutMs = 10_000, idleMs = 120_000, connections = 32, onCall } = options;
+  const { timeoutMs = 10_000, idleMs = 120_000, onCall } = options;
   const auth = authentication(config);
   let pool: Promise<Agent> | undefined;
   const agent = () => {
     pool ??= auth().then(
       ({ ca, cert, key, rejectUnauthorized, servername }) =>
         new Agent({
-          connections,
+          connections: CONNECTIONS,
           bodyTimeout: idleMs,
           headersTimeout: idleMs,
           connect: {

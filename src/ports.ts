@@ -190,7 +190,7 @@ export interface CalledBack {
 /** What workflows tell of themselves. It only speeds up: what counts is what GitHub says. */
 export interface Callbacks {
   /** @returns `undefined`: no such run is known, or it is no dispatch */
-  dispatchOf(run: Ref): Promise<CalledBack | undefined>;
+  dispatchOf(run: Ref): CalledBack | undefined;
   /**
    * A workflow run says that it is the one of this run.
    *

@@ -178,7 +178,7 @@ describe('calling back', () => {
     await using server = await aServer({
       callbackKeys: [key],
       callbacks: {
-        dispatchOf: ({ name }) => Promise.resolve(name === run.ref.name ? known : undefined),
+        dispatchOf: ({ name }) => (name === run.ref.name ? known : undefined),
         told: async (_: unknown, runId: number) => void told.push(runId),
       },
     });

@@ -99,7 +99,7 @@ export function callbackRoute(options: CallbackOptions): RequestHandler {
     const token = bearerOf(req.get('authorization'));
     // The body is read of those who may send one.
     if (token === undefined) throw unauthorized();
-    const dispatch = await callbacks.dispatchOf(run);
+    const dispatch = callbacks.dispatchOf(run);
     const job = await identify(run, token, dispatch);
     if (!dispatch || (job && !isSame(job.repository, dispatch.repository)))
       throw forbidden(`no run ${run.namespace}/${run.name} was dispatched to ${job?.repository}`);

@@ -52,7 +52,7 @@ export function createCallbacks(
   }
 
   return {
-    async dispatchOf(ref) {
+    dispatchOf(ref) {
       const run = world.runs.get(keyOf(ref));
       if (!run?.dispatch) return undefined;
       const { repository, apiUrl } = run.dispatch;

@@ -29,7 +29,6 @@ export interface Queue {
   start(): void;
   /** Begins no further look; what would have been looked at later is looked at after the next start. @returns when those under way have ended */
   stop(): Promise<void>;
-  readonly depth: number;
 }
 
 interface Failures {
@@ -123,9 +122,6 @@ export function createQueue({ look, parallel, onFailure }: QueueOptions): Queue 
       }
       timers.clear();
       return busy.size === 0 ? Promise.resolve() : new Promise((resolve) => (onIdle = resolve));
-    },
-    get depth() {
-      return due.size;
     },
   };
 }

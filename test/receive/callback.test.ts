@@ -34,8 +34,7 @@ async function aWorld({ dispatch, server: options, failure }: Given = {}) {
     callbackKeys: [KEY, OLD],
     githubApiUrl: issuer.apiUrl,
     callbacks: {
-      dispatchOf: ({ namespace, name }) =>
-        Promise.resolve(namespace === 'apps' && name === NAME ? known : undefined),
+      dispatchOf: ({ namespace, name }) => (namespace === 'apps' && name === NAME ? known : undefined),
       async told({ namespace, name }, runId, status) {
         if (failure) throw new PostsyncError(failure, 'why it failed');
         told.push([`${namespace}/${name}`, runId, status]);

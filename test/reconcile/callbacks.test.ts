@@ -65,10 +65,10 @@ function theCallbacks({ run: differs, untilEndedMs = [] }: Given = {}) {
 }
 
 describe('who may call back', () => {
-  test('is told of a run that was dispatched', async () => {
+  test('is told of a run that was dispatched', () => {
     const { callbacks, run } = theCallbacks();
 
-    assert.deepEqual(await callbacks.dispatchOf(run.ref), {
+    assert.deepEqual(callbacks.dispatchOf(run.ref), {
       uid: run.uid,
       repository: 'acme/app',
       apiUrl: 'https://api.github.com',
@@ -76,19 +76,19 @@ describe('who may call back', () => {
     });
   });
 
-  test('is told that it is over', async () => {
+  test('is told that it is over', () => {
     const { callbacks, run } = theCallbacks({ run: { outcome: anOutcome() } });
 
-    assert.equal((await callbacks.dispatchOf(run.ref))?.ended, true);
+    assert.equal(callbacks.dispatchOf(run.ref)?.ended, true);
   });
 
-  test('is nobody for what is no dispatch, or not there', async () => {
+  test('is nobody for what is no dispatch, or not there', () => {
     const { callbacks, world } = theCallbacks();
     const job = aRun({ test: 'job' });
     world.putRun(job);
 
-    assert.equal(await callbacks.dispatchOf(job.ref), undefined);
-    assert.equal(await callbacks.dispatchOf({ namespace: 'apps', name: 'gone' }), undefined);
+    assert.equal(callbacks.dispatchOf(job.ref), undefined);
+    assert.equal(callbacks.dispatchOf({ namespace: 'apps', name: 'gone' }), undefined);
   });
 });
 

@@ -63,8 +63,6 @@ export interface RunLists {
    * of them is the one.
    */
   find(asked: Asked): Found;
-  /** Asks for nothing more, and tells nobody. */
-  close(): void;
 }
 
 export interface RunListsOptions {
@@ -108,7 +106,6 @@ export function createRunLists(options: RunListsOptions): RunLists {
   const looks = new Map<string, Look>();
   const queue: Look[] = [];
   let atOnce = 0;
-  let isClosed = false;
 
   function lookFor(asked: Asked): Look {
     const key = JSON.stringify([asked.accountKey, asked.repository, asked.event]);
@@ -181,7 +178,7 @@ export function createRunLists(options: RunListsOptions): RunLists {
     const told = [...look.waiting.values()];
     look.waiting.clear();
     startNext();
-    if (!isClosed) for (const by of told) wake(by);
+    for (const by of told) wake(by);
   }
 
   function startNext(): void {
@@ -192,7 +189,6 @@ export function createRunLists(options: RunListsOptions): RunLists {
   }
 
   function begin(look: Look, by: Ref): void {
-    if (isClosed) return;
     look.waiting.set(keyOf(by), by);
     if (look.isBusy) return;
     look.isBusy = true;
@@ -221,10 +217,6 @@ export function createRunLists(options: RunListsOptions): RunLists {
         ...(look.error && { error: look.error }),
         others: othersThan(asked, look),
       };
-    },
-    close() {
-      isClosed = true;
-      queue.length = 0;
     },
   };
 }

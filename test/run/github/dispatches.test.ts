@@ -13,7 +13,7 @@ const closed = () => {
 function aRunner() {
   return createDispatches({
     accounts: { open: closed, known: closed, forget: closed, all: () => [] },
-    lists: { find: closed, close: closed },
+    lists: { find: closed },
     clusterName: 'prod',
     apiUrl: 'https://api.github.com',
     refusal: () => undefined,

@@ -285,16 +285,6 @@ describe('one list', () => {
     await news();
     assert.equal(queries.at(-1)?.since, Date.parse('2026-11-21T11:55:00Z'));
   });
-
-  test('is not begun after the end, and nobody is woken', async () => {
-    const { find, lists, woken, asked, release } = Object.assign(aWorld(), { holds: true });
-    find();
-    lists.close();
-    release();
-    find({ repository: 'acme/other' });
-    await settle();
-    assert.deepEqual([asked, woken], [['list acme/shop'], []]);
-  });
 });
 
 describe('the time until the next question', () => {
