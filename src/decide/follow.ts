@@ -2,7 +2,7 @@ import { act, type Look, type Step, wait } from './actions.ts';
 import { KEYS } from './keys.ts';
 import type { Outcome, Policy, Release, Run, RunState, Test, Time, Verdict } from './model.ts';
 import { isMoving } from './rest.ts';
-import { isOf, isStarted } from './standing.ts';
+import { isOf } from './standing.ts';
 
 /** Pull and configuration errors rarely mend themselves, but a Secret may come a moment after its user. */
 const FATAL_AFTER_MS = 30_000;
@@ -100,12 +100,6 @@ function followStarted(run: Run, state: RunState, look: Look): Step {
   if (now >= deadline + UNTOLD_MS) return conclude(run, untold(now), release, now);
   if (link && run.dispatch?.runId === undefined) {
     return act({ type: 'link', run, link }, `the workflow run of ${run.ref.name} was found`);
-  }
-  const test = look.testOf(run);
-  if (!isStarted(run) && test && !isSuperseded(run, release)) {
-    // That its Job was created was not written down: until it is, a Job that is gone would be created again.
-    const because = `the Job of ${run.ref.name} is there, and not yet written down`;
-    return { ...act({ type: 'start', run, test }, because), wakeAt: deadline };
   }
   const because = `${run.ref.name} is ${state.phase === 'running' ? 'running' : 'about to run'}`;
   return wait(because, nextLook(asked?.again, deadline, now));

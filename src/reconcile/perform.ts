@@ -42,14 +42,12 @@ export async function perform(deps: Deps, observed: Observed, action: Action): P
 }
 
 async function start(deps: Deps, observed: Observed, run: Run): Promise<Performed> {
-  const { world, records, jobs, admission } = deps;
+  const { world, records, admission } = deps;
   const { release } = observed;
   const syncTest = syncTestOf(world, run, release);
   if (!syncTest || !release.revision) return { heldBack: true };
-  const isThere = jobs.stateOf(run, deps.now()) !== undefined;
-  if (isThere) admission.count(run, syncTest.test);
-  else if (!admission.ask(run, syncTest.test)) return { heldBack: true };
-  const late = isThere ? undefined : await records.notRolledOut(release.workloads);
+  if (!admission.ask(run, syncTest.test)) return { heldBack: true };
+  const late = await records.notRolledOut(release.workloads);
   if (late) {
     const message = `${late.resource} ${late.namespace}/${late.name} is not rolled out`;
     return holdBack(deps, observed, run, { syncTest, reason: 'StartTimedOut', message });

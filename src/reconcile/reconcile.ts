@@ -101,14 +101,9 @@ async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Time | undefin
 }
 
 /** A run that does not ask to start stands in nobody's way; one that has ended, or is not begun, takes no room either. */
-function makeRoom(
-  admission: Admission,
-  { runs, stateOf }: Observed,
-  heldBack: ReadonlyMap<string, unknown>,
-): void {
+function makeRoom(admission: Admission, { runs }: Observed, heldBack: ReadonlyMap<string, unknown>): void {
   for (const run of runs.filter(({ ref }) => !heldBack.has(keyOf(ref)))) {
-    const goesOn = !run.outcome && (isStarted(run) || stateOf(run) !== undefined);
-    if (goesOn) admission.withdraw(run);
+    if (!run.outcome && isStarted(run)) admission.withdraw(run);
     else admission.leave(run);
   }
 }

@@ -41,7 +41,10 @@ async function tidyJob(deps: Deps, ref: Ref, job: KnownJob): Promise<void> {
   const { world, records, jobs } = deps;
   const known = world.runs.get(keyOf(job.run));
   const run = known?.uid === job.runUid ? known : await readOwner(deps, job);
-  if (run && !run.outcome) return deps.admission.count(run, testOf(deps, run));
+  if (run && !run.outcome) {
+    if (run.job?.uid === job.uid) deps.admission.count(run, testOf(deps, run));
+    return;
+  }
   if (!job.isFinished && !job.isStopping) await jobs.stop(job);
   if (job.isSealed) return;
   const release = world.releases.get(keyOf(ref));

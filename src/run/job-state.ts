@@ -34,7 +34,7 @@ export function jobStateOf(
   now: Time,
 ): RunState {
   const { limits } = job;
-  const mine = pods.filter(({ jobUid }) => jobUid === job.uid).toSorted((a, b) => a.createdAt - b.createdAt);
+  const mine = pods.filter((pod) => isPartOf(job, pod)).toSorted((a, b) => a.createdAt - b.createdAt);
   const startedAt = startOf(job, mine);
   const outcome =
     job.end?.reason === 'DeadlineExceeded'
@@ -43,6 +43,11 @@ export function jobStateOf(
   if (outcome) return { phase: 'ended', ...(startedAt !== undefined && { startedAt }), outcome };
   if (startedAt !== undefined) return { phase: 'running', since: startedAt, limits };
   return { phase: 'waiting', ...waitingFor(job, mine.at(-1), events), limits };
+}
+
+/** Whoever creates a Pod writes its owner on it, be that one of another namespace. */
+function isPartOf(job: JobView, { jobUid, namespace }: PodView): boolean {
+  return jobUid === job.uid && namespace === job.namespace;
 }
 
 function outcomeOf(job: JobView, pods: readonly PodView[], now: Time): Outcome | undefined {

@@ -9,7 +9,7 @@ import type { Table } from '../table.ts';
 import { recordedOutcome } from './helm-test.ts';
 import { createJob, sealJob, stopJob, wordsOf } from './job.ts';
 import { jobStateOf } from './job-state.ts';
-import { type JobSettings, jobFor } from './job-template.ts';
+import { type JobSettings, jobFor, jobNamespace } from './job-template.ts';
 import type { JobView } from './job-view.ts';
 import type { FailedCreate, PodView } from './pod-view.ts';
 
@@ -33,13 +33,11 @@ export function createJobs(kubernetes: Kubernetes, tables: JobTables, options: J
   const { jobs, pods, complaints } = tables;
   const { settings, logUrlTemplate, onRefused } = options;
 
-  /** By its uid, once that is written down: labels are what anybody can put on a Job of his own. */
-  const jobOf = (run: Run) =>
-    jobs
-      .in(releaseKey(run))
-      .find(({ uid, name, runUid }) =>
-        run.job ? uid === run.job.uid : runUid === run.uid && name === run.ref.name,
-      );
+  /** The one that is written on the run: labels are what anybody can put on a Job of his own. */
+  function jobOf({ job }: Run): JobView | undefined {
+    const known = job && jobs.get(keyOf(job));
+    return known?.uid === job?.uid ? known : undefined;
+  }
 
   function urlOf(job: JobView, run: Run): string | undefined {
     if (logUrlTemplate === undefined) return undefined;
@@ -93,10 +91,11 @@ export function createJobs(kubernetes: Kubernetes, tables: JobTables, options: J
       return job && jobStateOf(job, pods.in(job.uid), complaints.in(job.uid), now);
     },
     async start(run: Run, syncTest, release: Release, now) {
-      const outcome = jobOf(run) ? undefined : recordedOutcome(run, syncTest, release, now);
-      if (outcome) return { outcome };
-      // Also where one is known: that it has the run's labels does not say that it is the one we would have written.
       const wanted = jobFor({ run, syncTest, release, settings });
+      const isThere =
+        jobs.get(keyOf({ namespace: jobNamespace(syncTest, release), name: run.ref.name })) !== undefined;
+      const outcome = isThere ? undefined : recordedOutcome(run, syncTest, release, now);
+      if (outcome) return { outcome };
       const created = createJob(kubernetes, wanted).catch((error: unknown) => {
         throw discreet(error, run, syncTest, wanted);
       });
@@ -105,8 +104,7 @@ export function createJobs(kubernetes: Kubernetes, tables: JobTables, options: J
       return { job, url: urlOf(job, run) };
     },
     async refresh(run) {
-      const ref = run.job ?? jobOf(run);
-      const job = ref && (await readJob(ref));
+      const job = run.job && (await readJob(run.job));
       if (!job) return;
       const { items } = (await kubernetes.list(
         { resource: 'pods', namespace: job.namespace },
@@ -145,8 +143,4 @@ function haveEnded(pods: readonly PodView[]): boolean {
 
 function hasEnded({ state }: PodView['containers'][number]): boolean {
   return state.kind === 'ended';
-}
-
-function releaseKey(run: Run): string {
-  return keyOf({ namespace: run.ref.namespace, name: run.release });
 }

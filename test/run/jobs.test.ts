@@ -103,9 +103,45 @@ describe('a Job that the API server refuses', () => {
 });
 
 describe('the Job of a run', () => {
-  test('is the one of its name that carries its uid, before it is written down', () => {
-    assert.equal(theJobs(aJob({ uid: 'job-uid' })).stateOf(RUN, NOON)?.phase, 'waiting');
-    assert.equal(theJobs(aJob({ uid: 'job-uid', name: 'another' })).stateOf(RUN, NOON), undefined);
+  test('is none before it is written down, whatever one says of itself', async () => {
+    for (const namespace of ['apps', 'elsewhere']) {
+      const { kubernetes, calls } = aKubernetes();
+      const { jobs } = jobsOf(kubernetes, [aJob({ uid: 'job-uid', namespace })]);
+      assert.equal(jobs.stateOf(RUN, NOON), undefined);
+      await jobs.refresh(RUN);
+      assert.deepEqual(calls, []);
+    }
+  });
+
+  test('that was created, and not written down when postsync died, is found again by its start', async () => {
+    const metadata = { namespace: 'apps', name: 'smoke', generation: 1, creationTimestamp: iso(NOON) };
+    const syncTest = readSyncTest({ metadata, spec: { job: { image: 'a' } } });
+    const before = aKubernetes();
+    await jobsOf(before.kubernetes)
+      .jobs.start(RUN, syncTest, aRelease(), NOON)
+      .catch(() => undefined);
+    const created = before.calls[0]?.body as { readonly metadata: object };
+    const served = { uid: 'job-uid', resourceVersion: '1', creationTimestamp: iso(NOON) };
+    const { kubernetes } = aKubernetes({
+      'create apps/jobs': new PostsyncError('API_EXISTS', 'it is there'),
+      [`get apps/jobs/${RUN.ref.name}`]: { ...created, metadata: { ...created.metadata, ...served } },
+    });
+    const start = await jobsOf(kubernetes).jobs.start(RUN, syncTest, aRelease(), NOON);
+    assert.equal('job' in start && start.job.uid, 'job-uid');
+  });
+
+  test('is looked for under its name before a verdict that was recorded meanwhile is taken', async () => {
+    const metadata = { namespace: 'apps', name: 'helm', generation: 1, creationTimestamp: iso(NOON) };
+    const syncTest = readSyncTest({ metadata, spec: { helmTest: {} } });
+    const release = aRelease({ revision: { testHooks: { hook: 'Succeeded' } } });
+    const { kubernetes } = aKubernetes({
+      'create apps/jobs': new PostsyncError('API_EXISTS', 'it is there'),
+    });
+    const start = (...known: readonly object[]) =>
+      jobsOf(kubernetes, known).jobs.start(RUN, syncTest, release, NOON);
+    assert.ok('outcome' in (await start()));
+    assert.ok('outcome' in (await start(aJob({ uid: 'job-uid', namespace: 'elsewhere' }))));
+    await assert.rejects(start(aJob({ uid: 'job-uid' })), /is not there/);
   });
 
   test('is the one that was written down, whatever another says of itself', () => {

@@ -77,6 +77,12 @@ function messageOf(state: RunState): string {
   return state.phase === 'running' ? '' : state.phase === 'ended' ? state.outcome.message : state.message;
 }
 
+test('a Pod of another namespace is none of its Job, whatever owner it names', () => {
+  const ends = [main(ended(0))];
+  assert.equal(reasonOf(stateOf(job(), [pod(ends)])), 'Passed');
+  assert.equal(reasonOf(stateOf(job(), [pod(ends, { namespace: 'elsewhere' })])), 'waiting');
+});
+
 test('a Pod on a lost node is inconclusive at once, though its Job waits for ever', () => {
   const lost = { deleted: { at: at(20) }, disrupted: { at: at(20), message: 'Taint manager: deleting' } };
   const state = stateOf(job(), [pod([main(running)], lost)]);

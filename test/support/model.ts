@@ -13,7 +13,7 @@ import type {
 } from '../../src/decide/model.ts';
 import { plan } from '../../src/decide/plan.ts';
 import { select } from '../../src/decide/select.ts';
-import { isOf } from '../../src/decide/standing.ts';
+import { isOf, isStarted } from '../../src/decide/standing.ts';
 
 /** Builders: each says only what differs from a release that stands still, with one test that selects it. */
 
@@ -212,7 +212,7 @@ export function observed({
     selection: select(release, { testsIn, labelsOf: () => ({ team: 'web' }), builtIn }, policy),
     runs,
     testOf: (run) => [...tests, ...builtIn].find((test) => isOf(run, test)),
-    stateOf: (run) => jobs[run.ref.name],
+    stateOf: (run) => (isStarted(run) ? jobs[run.ref.name] : undefined),
   };
 }
 

@@ -143,6 +143,10 @@ export function aWorld(options: WorldOptions = {}) {
       alive();
       return runs.get(keyOf(ref));
     },
+    async readRuns({ namespace, name }) {
+      alive();
+      return [...runs.values()].filter((run) => run.release === name && run.ref.namespace === namespace);
+    },
     async readTest() {
       alive();
     },
@@ -219,7 +223,7 @@ export function aWorld(options: WorldOptions = {}) {
   }
 
   const runner: Jobs = {
-    stateOf: ({ uid }) => (stale.has(uid) ? stale.get(uid) : jobs.get(uid)?.state),
+    stateOf: ({ uid, job }) => (stale.has(uid) || !job ? stale.get(uid) : jobs.get(uid)?.state),
     start: async (run) => {
       if (recorded) return { outcome: recorded };
       return write('create job', () => {
