@@ -49,9 +49,12 @@ export function createTable<T>(options: TableOptions<T>): Table<T> {
   let listed: Set<string> | undefined;
 
   function put(key: string, row: Row<T>): void {
+    const group = options.groupOf(row.value);
+    const known = rows.get(key)?.value;
+    // Both groups are told: to the one it is gone, to the other it is new.
+    if (known !== undefined && options.groupOf(known) !== group) drop(key);
     const previous = rows.get(key)?.value;
     rows.set(key, row);
-    const group = options.groupOf(row.value);
     const members = groups.get(group) ?? new Map<string, T>();
     members.set(key, row.value);
     groups.set(group, members);

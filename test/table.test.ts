@@ -49,8 +49,20 @@ describe('a table', () => {
     const { table, changes } = aTable();
     table.upsert(thing('a', '10'));
     assert.equal(table.upsert(thing('a', '9', 'blue'))?.colour, 'red');
-    assert.equal(table.upsert(thing('a', '11', 'blue'))?.colour, 'blue');
+    assert.equal(table.upsert(thing('a', '11'))?.metadata.resourceVersion, '11');
     assert.deepEqual(changes, ['- > 10', '10 > 11']);
+  });
+
+  test('takes what changes its group for gone there, and for new in the other', () => {
+    const { table, changes } = aTable();
+    table.upsert(thing('a', '1'));
+    table.upsert(thing('a', '2', 'blue'));
+    assert.deepEqual(names(table.in('red')), []);
+    assert.deepEqual(names(table.in('blue')), ['a']);
+    assert.deepEqual(changes, ['- > 1', '1 > -', '- > 2']);
+    table.remove(thing('a', '3', 'blue'));
+    assert.deepEqual(names(table.in('blue')), []);
+    assert.equal(table.size, 0);
   });
 
   test('says nothing of what it knows already', () => {
