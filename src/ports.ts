@@ -66,6 +66,8 @@ export interface Records {
   readRelease(ref: Ref): Promise<Release | undefined>;
   /** @returns the run as the API server has it now; `undefined`: there is none */
   readRun(ref: Ref): Promise<Run | undefined>;
+  /** @returns the runs of a release as the API server has them now */
+  readRuns(release: Ref): Promise<readonly Run[]>;
   /** Reads a SyncTest live; afterwards, its absence counts. */
   readTest(ref: Ref): Promise<void>;
   /** @returns the run that was created, or the one that has had its name before */
@@ -251,8 +253,10 @@ export interface ReleaseVerdict {
   readonly result?: Result;
   /** The digest that `result` is about. */
   readonly digest?: string;
-  /** Whether `result` is about what is deployed, and the release stands still. */
+  /** Whether `result` is about what is deployed, the release stands still, and nothing newer is to come. */
   readonly isCurrent: boolean;
+  /** What newer is to come. */
+  readonly because?: string;
   readonly deployed?: Pick<Revision, 'digest' | 'version' | 'chartVersion'> & {
     readonly appVersion?: string;
   };

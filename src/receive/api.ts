@@ -102,9 +102,10 @@ export function apiRouter(options: ApiOptions): Router {
       return { ...tell(verdict, wanted), verdict };
     };
     const told = await waits.until(res, { release, ms: wait, read, isDecided });
-    const { status, message, verdict } = told;
+    const { status, message } = told;
+    const { because: _, ...stands } = told.verdict;
     const error = isDecided(told) ? {} : { error: 'NotDecided' };
-    answer(res, status, { ...error, message, ...release, ...verdict });
+    answer(res, status, { ...error, message, ...release, ...stands });
   }
 
   return Router()

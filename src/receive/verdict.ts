@@ -20,7 +20,8 @@ export interface Told {
 }
 
 /** What a question for a verdict is answered now. Pure. */
-export function tell({ result, isCurrent, deployed, digest }: ReleaseVerdict, wanted: Wanted): Told {
+export function tell(verdict: ReleaseVerdict, wanted: Wanted): Told {
+  const { result, isCurrent, because, deployed, digest } = verdict;
   if (!deployed) return { status: NOT_DECIDED, message: 'nothing is deployed' };
   const shown = `v${deployed.version} (chart ${deployed.chartVersion})`;
   const other = difference(deployed, wanted);
@@ -32,6 +33,7 @@ export function tell({ result, isCurrent, deployed, digest }: ReleaseVerdict, wa
       status: NOT_DECIDED,
       message: `the result that stands is about another deployment than ${shown}`,
     };
+  if (because !== undefined) return { status: NOT_DECIDED, message: `${shown}: ${because}` };
   if (!isCurrent) return { status: NOT_DECIDED, message: 'the release is moving' };
   if (result === 'pending' || result === 'running')
     return { status: NOT_DECIDED, message: `the tests of ${shown} are ${result}` };

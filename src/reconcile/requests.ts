@@ -1,6 +1,7 @@
 import { runName } from '../decide/identity.ts';
 import { KEYS, LINES } from '../decide/keys.ts';
 import { keyOf, type Ref, type Release, type Result, type Revision, type Test } from '../decide/model.ts';
+import { outstanding } from '../decide/outstanding.ts';
 import { restOf } from '../decide/rest.ts';
 import { isOf, nextAttempt } from '../decide/standing.ts';
 import { PostsyncError } from '../errors.ts';
@@ -61,6 +62,19 @@ export function createRequests(
     );
   }
 
+  /** A result is final only when nothing newer is to come. Runs are read live: another replica may just have created one. */
+  async function withOutstanding(release: Release, verdict: ReleaseVerdict): Promise<ReleaseVerdict> {
+    const rest = restOf(release);
+    const { result, isCurrent } = verdict;
+    if (!isCurrent || typeof rest === 'string' || result === 'pending' || result === 'running')
+      return verdict;
+    const runs = await records.readRuns(release.ref);
+    const policy = deps.policy();
+    const observed = observe(world, release.ref, { policy, stateOf: stateOf(deps) });
+    const because = observed && outstanding({ ...observed, release, runs }, rest, policy);
+    return because === undefined ? verdict : { ...verdict, isCurrent: false, because };
+  }
+
   return {
     async run(ref, { tests, reason, by, key }) {
       const { release, revision, meant } = await prepare(ref, tests);
@@ -86,7 +100,7 @@ export function createRequests(
     },
     async verdict(ref) {
       const release = await records.readRelease(ref);
-      return release && verdictOf(release);
+      return release && withOutstanding(release, verdictOf(release));
     },
   };
 }

@@ -74,6 +74,11 @@ export function createRecords(kubernetes: Kubernetes, { releases, runs, tests }:
   return {
     readRelease: (ref) => readLive(releases, 'helmreleases', ref),
     readRun: (ref) => readLive(runs, 'synctestruns', ref),
+    async readRuns({ namespace, name }) {
+      const query = { fieldSelector: `spec.release=${name}` };
+      const list = await kubernetes.list({ resource: 'synctestruns', namespace }, query);
+      return (list as { items: readonly unknown[] }).items.map((item) => known(runs.upsert(item)));
+    },
     async readTest(ref) {
       await readLive(tests, 'synctests', ref);
     },

@@ -40,6 +40,11 @@ describe('the verdict of what is deployed', () => {
       { ...PASSED, isCurrent: false, digest: 'sha256:1' },
       /another deployment than v7/,
     ],
+    [
+      'something newer is to come',
+      { ...PASSED, isCurrent: false, because: 'asked for: podinfo-smoke-v7-1' },
+      /^v7 \(chart 1\.2\.0\): asked for: podinfo-smoke-v7-1$/,
+    ],
     ['the release is moving', { ...PASSED, isCurrent: false }, /is moving/],
   ] as [string, ReleaseVerdict, RegExp][])
     test(`is not there when ${what}`, () => {
@@ -137,6 +142,17 @@ describe('asking for the verdict', () => {
     const { status, json } = await release.ask('');
 
     assert.deepEqual([status, json['error'], release.state.reads], [408, 'NotDecided', 1]);
+  });
+
+  test('says why it is none yet, where a newer one is to come', async () => {
+    await using release = await aRelease({ ...PASSED, isCurrent: false, because: 'asked for: it' });
+
+    const { status, json } = await release.ask('');
+
+    assert.deepEqual(
+      [status, json['message'], 'because' in json],
+      [408, 'v7 (chart 1.2.0): asked for: it', false],
+    );
   });
 
   test('waits until there is one', async () => {

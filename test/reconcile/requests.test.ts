@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { keyOf, type Run } from '../../src/decide/model.ts';
+import { KEYS } from '../../src/decide/keys.ts';
+import { keyOf, type Outcome, type Run } from '../../src/decide/model.ts';
 import type { NewRun } from '../../src/ports.ts';
 import { createRequests } from '../../src/reconcile/requests.ts';
-import { anOutcome, aRelease, aRun, NOON, POLICY } from '../support/model.ts';
+import { aManualRun, anOutcome, aRelease, aRun, aTest, NOON, POLICY } from '../support/model.ts';
 import { aWorld } from '../support/world.ts';
 
 const RELEASE = aRelease();
@@ -97,3 +98,103 @@ describe('a request for a run', () => {
     );
   });
 });
+
+/** A release whose test has ended, and a replica that is asked for the verdict. */
+async function aTested(options: Parameters<typeof aWorld>[0] = {}, outcome: Partial<Outcome> = {}) {
+  const world = aWorld(options);
+  const end = async (outcome: Partial<Outcome> = {}) => {
+    await world.look();
+    world.endJobs(anOutcome(outcome));
+    await world.look();
+  };
+  await end(outcome);
+  const requests = createRequests(world.deps());
+  const verdict = async () => {
+    const { result, isCurrent = false, because = '' } = (await requests.verdict(RELEASE.ref)) ?? {};
+    return { result, isCurrent, because };
+  };
+  return { world, requests, verdict, end };
+}
+
+describe('the verdict of a release', () => {
+  test('is the one that stands there while nothing newer is to come', async () => {
+    const { verdict } = await aTested();
+    assert.deepEqual(await verdict(), { result: 'passed', isCurrent: true, because: '' });
+  });
+
+  test('is not the one from before to who asked for a new run, until that has ended', async () => {
+    const { world, requests, verdict, end } = await aTested();
+    const [name = ''] = await requests.run(RELEASE.ref, { by: 'jane' });
+
+    const before = await verdict();
+    assert.deepEqual([before.result, before.isCurrent], ['passed', false]);
+    assert.match(before.because, new RegExp(`asked for: ${name}$`));
+    await world.look();
+    assert.equal((await verdict()).isCurrent, false);
+    await end({ verdict: 'failed' });
+
+    assert.deepEqual(await verdict(), { result: 'failed', isCurrent: true, because: '' });
+  });
+
+  test('is not the one from before while the newer one is not written yet', async () => {
+    const { world, requests, verdict } = await aTested();
+    const [name = ''] = await requests.run(RELEASE.ref, { by: 'jane' });
+    const run = world.runs().find(({ ref }) => ref.name === name) as Run;
+    world.putRun({ ...run, outcome: anOutcome({ verdict: 'failed' }) });
+
+    assert.deepEqual(await verdict(), {
+      result: 'passed',
+      isCurrent: false,
+      because: 'a newer verdict is about to be written',
+    });
+  });
+
+  test('waits for a run that another replica has created, or a person, and nobody has seen here', async () => {
+    const { world, verdict } = await aTested();
+    const requests = createRequests(unaware(world));
+    world.putRun(aManualRun());
+
+    assert.equal((await verdict()).isCurrent, false);
+    assert.equal((await requests.verdict(RELEASE.ref))?.isCurrent, false);
+  });
+
+  test('does not wait for a run of another deployment, or of a release that had its name before', async () => {
+    const { world, verdict } = await aTested();
+    world.putRun(aManualRun({ digest: 'sha256:six' }));
+    assert.equal((await verdict()).isCurrent, true);
+    world.putRun(aManualRun({ releaseUid: 'another' }));
+    assert.equal((await verdict()).isCurrent, true);
+  });
+
+  test('waits for the runs that requestedAt asks for, also before they are there', async () => {
+    const { world, verdict, end } = await aTested();
+    const { annotations } = (await world.deps().records.readRelease(RELEASE.ref)) ?? RELEASE;
+    world.putRelease({ annotations: { ...annotations, [KEYS.requestedAt]: 'now' } });
+
+    assert.match((await verdict()).because, /requestedAt asks for a new run of smoke$/);
+    await end({ verdict: 'failed' });
+
+    assert.deepEqual(await verdict(), { result: 'failed', isCurrent: true, because: '' });
+  });
+
+  test('does not wait for what cannot begin: suspended, or for want of what it needs', async () => {
+    const tests = [
+      aTest('smoke'),
+      aTest('load', { needs: ['smoke'] }),
+      aTest('old', { suspended: true, required: false }),
+    ];
+    const { world, verdict, end } = await aTested({ tests }, { verdict: 'failed' });
+    const { annotations } = (await world.deps().records.readRelease(RELEASE.ref)) ?? RELEASE;
+    world.putRelease({ annotations: { ...annotations, [KEYS.requestedAt]: 'now' } });
+    await end({ verdict: 'failed' });
+
+    assert.deepEqual(await verdict(), { result: 'failed', isCurrent: true, because: '' });
+  });
+});
+
+/** A replica whose watch of runs has told it nothing. */
+function unaware(world: ReturnType<typeof aWorld>) {
+  const deps = world.deps();
+  const runs = { ...deps.world.runs, in: () => [] };
+  return { ...deps, world: { ...deps.world, runs } };
+}

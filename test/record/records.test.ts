@@ -117,6 +117,13 @@ describe('a run that is to be removed', () => {
 });
 
 describe('what is read live', () => {
+  test('of all runs of a release, is known from then on', async () => {
+    const { records, runs } = theRecords({ 'list apps/synctestruns': { items: [RUN] } });
+    const found = await records.readRuns({ namespace: 'apps', name: 'podinfo' });
+    assert.deepEqual(found, [...runs.values()]);
+    assert.equal(found[0]?.ref.name, 'the-run');
+  });
+
   test('and is not there, is forgotten', async () => {
     const { records, runs } = theRecords({});
     runs.upsert(RUN);
