@@ -40,22 +40,38 @@ async function isThereAndRolledOut(kubernetes: Kubernetes, workload: Workload): 
 
 interface Rollout {
   readonly metadata?: { readonly generation?: number };
-  readonly spec?: { readonly replicas?: number };
+  readonly spec?: {
+    readonly replicas?: number;
+    /** Of StatefulSets and DaemonSets. */
+    readonly updateStrategy?: {
+      readonly type?: string;
+      readonly rollingUpdate?: { readonly partition?: number };
+    };
+  };
   readonly status?: Readonly<Record<string, number | undefined>>;
 }
 
-/** What `kubectl rollout status` asks for. */
-function isRolledOut({ metadata, spec, status = {} }: Rollout): boolean {
+/**
+ * What `kubectl rollout status` asks for. It knows nothing of `OnDelete`, where old Pods stay until somebody deletes
+ * them: that all are available is asked for, and not that they are new.
+ *
+ * @see https://github.com/kubernetes/kubectl/blob/master/pkg/polymorphichelpers/rollout_status.go
+ */
+function isRolledOut({ metadata, spec = {}, status = {} }: Rollout): boolean {
   const at = (key: string) => status[key] ?? 0;
   if (at('observedGeneration') < (metadata?.generation ?? 0)) return false;
   if ('desiredNumberScheduled' in status) {
-    const desired = at('desiredNumberScheduled');
-    return at('updatedNumberScheduled') >= desired && at('numberAvailable') >= desired;
+    const pods = at('desiredNumberScheduled');
+    return at('updatedNumberScheduled') >= pods - stayOld(spec, pods) && at('numberAvailable') >= pods;
   }
-  const replicas = spec?.replicas ?? 1;
-  return (
-    at('updatedReplicas') >= replicas && at('availableReplicas') >= replicas && at('replicas') <= replicas
-  );
+  const { replicas: pods = 1 } = spec;
+  const areNew = at('updatedReplicas') >= pods - stayOld(spec, pods);
+  return areNew && at('availableReplicas') >= pods && at('replicas') <= pods;
+}
+
+/** How many of its Pods nothing replaces by itself. */
+function stayOld({ updateStrategy }: NonNullable<Rollout['spec']>, pods: number): number {
+  return updateStrategy?.type === 'OnDelete' ? pods : (updateStrategy?.rollingUpdate?.partition ?? 0);
 }
 
 /** A merge patch removes a key by `null`. */

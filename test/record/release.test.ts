@@ -29,6 +29,11 @@ describe('the keys of a release', () => {
   });
 });
 
+/** The first `partition` Pods stay as they are. */
+function keeping(partition: number): object {
+  return { type: 'RollingUpdate', rollingUpdate: { partition } };
+}
+
 describe('a workload', () => {
   const web = { resource: 'deployments', namespace: 'apps', name: 'web' } as const;
   const agent = { resource: 'daemonsets', namespace: 'apps', name: 'agent' } as const;
@@ -48,6 +53,39 @@ describe('a workload', () => {
       assert.deepEqual(await notRolledOut(kubernetes, [web]), isDone ? undefined : web);
     });
   }
+
+  const db = { resource: 'statefulsets', namespace: 'apps', name: 'db' } as const;
+  const strategies: readonly [string, object, number, boolean][] = [
+    ['that keeps some Pods as they are is rolled out when the others are new', keeping(2), 1, true],
+    ['that keeps some Pods as they are is not while another is old', keeping(2), 0, false],
+    ['that keeps more Pods than it has is rolled out with none new', keeping(9), 0, true],
+    ['that keeps no Pod as it is is not rolled out while one is old', keeping(0), 2, false],
+    ['whose Pods somebody has to delete is rolled out with none new', { type: 'OnDelete' }, 0, true],
+  ];
+  for (const [what, updateStrategy, updatedReplicas, isDone] of strategies) {
+    test(what, async () => {
+      const spec = { replicas: 3, updateStrategy };
+      const status = { observedGeneration: 2, replicas: 3, availableReplicas: 3, updatedReplicas };
+      const object = { metadata: { generation: 2 }, spec, status };
+      const { kubernetes } = aKubernetes({ 'get apps/statefulsets/db': object });
+      assert.deepEqual(await notRolledOut(kubernetes, [db]), isDone ? undefined : db);
+    });
+  }
+
+  test('whose Pods somebody has to delete is not rolled out while one is not available', async () => {
+    const spec = { replicas: 3, updateStrategy: { type: 'OnDelete' } };
+    const status = { observedGeneration: 2, replicas: 3, availableReplicas: 2, updatedReplicas: 3 };
+    const nodes = { observedGeneration: 2, desiredNumberScheduled: 3, updatedNumberScheduled: 0 };
+    const { kubernetes } = aKubernetes({
+      'get apps/statefulsets/db': { metadata: { generation: 2 }, spec, status },
+      'get apps/daemonsets/agent': {
+        metadata: { generation: 2 },
+        spec,
+        status: { ...nodes, numberAvailable: 3 },
+      },
+    });
+    assert.deepEqual(await notRolledOut(kubernetes, [agent, db]), db);
+  });
 
   test('that is not there is not rolled out, and one that cannot be read is not judged', async () => {
     assert.deepEqual(await notRolledOut(aKubernetes().kubernetes, [web]), web);
