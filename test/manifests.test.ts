@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import { parseConfig, settings } from '../src/config.ts';
 import { KEYS, LINES, PARAMS } from '../src/decide/keys.ts';
 import { HELM_TEST_ACCOUNT } from '../src/run/helm-test-container.ts';
+import { JOB_KEYS } from '../src/run/labels.ts';
 import { readSyncTest } from '../src/synctest.ts';
 import {
   beside,
@@ -142,7 +143,7 @@ describe('the service may do what it does, and no more', () => {
     const text = JSON.stringify(policies);
     assert.ok(!text.includes(namespace));
     const names = text.match(/matches\('\^system:serviceaccount:[^']+'\) && [^ ]+\.check\('serve'\)/g) ?? [];
-    assert.equal(names.length, 2);
+    assert.equal(names.length, 3);
     const account = new RegExp(/'(.*?)'/.exec(names[0])?.[1] as string);
     assert.match(`system:serviceaccount:elsewhere:${name}`, account);
     for (const other of [`a:x${name}`, `a:${name}-helm-test`, `a:b:${name}`, `a:${name}:b`]) {
@@ -157,7 +158,7 @@ describe('the service may do what it does, and no more', () => {
 
   test('with every admission policy in force', () => {
     const policies = base.filter(({ kind }) => kind === 'ValidatingAdmissionPolicy');
-    assert.equal(policies.length, 3);
+    assert.equal(policies.length, 4);
     for (const { metadata, spec } of policies) {
       assert.equal((spec as { failurePolicy: string }).failurePolicy, 'Fail');
       const binding = only(base, 'ValidatingAdmissionPolicyBinding', metadata.name);
@@ -179,6 +180,16 @@ describe('the service may do what it does, and no more', () => {
     ]) {
       assert.doesNotMatch(key, ours);
     }
+  });
+
+  test('and on a Job guards every key that it goes by', () => {
+    const { matchConstraints, validations } = only(base, 'ValidatingAdmissionPolicy', 'postsync-jobs')
+      .spec as { matchConstraints: { objectSelector: object }; validations: [{ expression: string }] };
+    assert.deepEqual(matchConstraints.objectSelector, {
+      matchExpressions: [{ key: JOB_KEYS.runUid, operator: 'Exists' }],
+    });
+    const guarded = validations[0].expression.match(/(?<=')[^',]+(?=')/g);
+    assert.deepEqual(guarded, Object.values(JOB_KEYS));
   });
 });
 

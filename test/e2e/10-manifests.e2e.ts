@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
+import { JOB_KEYS } from '../../src/run/labels.ts';
 import { documentsOf, filesOf, type Manifest, only } from '../support/manifests.ts';
 import { type Answer, ask, askToPatch, askWith, POSTSYNC } from './support/asking.ts';
 import { build, install, kubectl, SYSTEM_NAMESPACE } from './support/install.ts';
@@ -25,6 +26,10 @@ function run(name: string, spec: object = {}) {
     metadata: { name, namespace },
     spec: { release: 'podinfo', test: 'smoke', ...spec },
   };
+}
+
+function jobNamed(name: string): readonly string[] {
+  return ['job', name, '-n', namespace];
 }
 
 function accepted(answer: Answer): void {
@@ -295,6 +300,49 @@ describe('manifests/, on a real API server', { concurrency: 2, timeout: 240_000 
     for (const [name, user, spec, message] of cases) {
       test(name, async () => assert.match(await askWith(run('asked', spec), dryRun, user), message));
     }
+  });
+
+  describe('the Job of a run', () => {
+    const labels = { [JOB_KEYS.managedBy]: 'postsync', [JOB_KEYS.run]: 'a', [JOB_KEYS.runUid]: 'b' };
+    const annotations = { [JOB_KEYS.limits]: '{}' };
+    const pod = { restartPolicy: 'Never', containers: [{ name: 'test', image: 'busybox:1' }] };
+    const aJob = (name: string, keys: object) => ({
+      apiVersion: 'batch/v1',
+      kind: 'Job',
+      metadata: { name, namespace, ...keys },
+      spec: { suspend: true, template: { spec: pod } },
+    });
+    const refusal = /postsync-jobs.*only postsync may make a Job that of a run/s;
+    before(async () => {
+      accepted(await askWith(aJob('of-a-run', { labels, annotations }), ['create'], POSTSYNC));
+      accepted(await askWith(aJob('of-somebody', {}), ['create'], 'edit'));
+    });
+
+    test('is created by postsync alone', async () => {
+      assert.match(await askWith(aJob('forged', { labels, annotations }), dryRun, 'edit'), refusal);
+    });
+
+    test('is none that was another before', async () => {
+      assert.match(await askToPatch(jobNamed('of-somebody'), { metadata: { labels } }, 'edit'), refusal);
+    });
+
+    const refused: Readonly<Record<string, object>> = {
+      'be given to another run': { labels: { [JOB_KEYS.run]: 'c' } },
+      'be taken away': { labels: { [JOB_KEYS.runUid]: null } },
+      'be given other limits': { annotations: { [JOB_KEYS.limits]: '{"timeoutMs":1}' } },
+      'be given to another release': { annotations: { [JOB_KEYS.release]: 'apps/podinfo' } },
+    };
+    for (const [name, metadata] of Object.entries(refused)) {
+      test(`cannot ${name}`, async () => {
+        assert.match(await askToPatch(jobNamed('of-a-run'), { metadata }, 'edit'), refusal);
+      });
+    }
+
+    test('can be changed otherwise, ended, and removed by whoever may', async () => {
+      const change = { metadata: { labels: { team: 'web' } }, spec: { activeDeadlineSeconds: 1 } };
+      accepted(await askToPatch(jobNamed('of-a-run'), change, 'edit'));
+      accepted(await ask(['delete', ...jobNamed('of-a-run')], 'edit'));
+    });
   });
 
   test('nobody but postsync can write the status of a run', async () => {
