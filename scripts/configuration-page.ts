@@ -11,8 +11,9 @@ export function configurationPage(): string {
 <!-- Made by \`node scripts/configuration.ts\` from src/config.ts. Do not edit. -->
 
 Each setting is a flag or an environment variable; the flag wins, and an empty text counts as not given. All mistakes are said at once, at
-start, and then postsync exits. Secrets are given as files (a mounted Secret), never as values; they are read once, at start. Durations are
-whole numbers with units: \`30s\`, \`10m\`, \`1h30m\`. Outside of a cluster, \`KUBECONFIG\` says which one.
+start, and then postsync exits. Secrets are given as files (a mounted Secret), never as values. Files are read once, at start: restart
+postsync after a change. Only the credential for GitHub is read again, every minute. Durations are whole numbers with units: \`30s\`, \`10m\`, \`1h30m\`.
+Outside of a cluster, \`KUBECONFIG\` says which one.
 
 A Service called \`postsync\` makes Kubernetes set \`POSTSYNC_PORT=tcp://…\` in Pods of its namespace; such a value is ignored.
 
