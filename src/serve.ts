@@ -14,7 +14,13 @@ import { followAll } from './tables.ts';
 import { VERSION } from './version.ts';
 import { wire } from './wire.ts';
 
-/** Runs the service until it is told to stop. */
+/**
+ * Runs the service until it is told to stop. The way of an event through it:
+ * - enters: `followAll` (tables.ts, by receive/watch.ts) sees each change, `createApp` (receive/app.ts) hears of some; both queue a name
+ * - decided: `reconcile` (reconcile/reconcile.ts) looks at that release, and `plan` (decide/plan.ts) says what is due
+ * - run: `perform` (reconcile/perform.ts) starts it, as a Job (run/jobs.ts) or on GitHub (run/github/dispatches.ts)
+ * - recorded: `finish` (reconcile/finish.ts) on the run, then `writeResult` (reconcile/reconcile.ts) on the HelmRelease, by record/
+ */
 export async function serve(config: Config, log: Logger, stopping: AbortSignal): Promise<'clean' | 'forced'> {
   const metrics = createMetrics({ cluster: config.clusterName, version: VERSION });
   const heard = createHeard(Date.now);
@@ -30,7 +36,7 @@ export async function serve(config: Config, log: Logger, stopping: AbortSignal):
   const isActive = config.leaderElection ? () => lease.held() : () => true;
   const { queue, tables, requests, rollouts, callbacks, changes, onHint, flush } = wire({
     config,
-    image: config.image ?? (await ownImage(kubernetes, { namespace, name: identity })),
+    image: config.image ?? (await ownImage(kubernetes, namespace)),
     kubernetes,
     log,
     metrics,
