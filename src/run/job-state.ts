@@ -1,11 +1,13 @@
 import type { Outcome, RunState, Time } from '../decide/model.ts';
 import type { JobEnd, JobView } from './job-view.ts';
 import {
+  disrupted,
   inconclusive,
   isCutShort,
   outcomeOfEnded,
   outcomeOfPod,
   passed,
+  quoted,
   startOf,
   takenAway,
 } from './pod-outcome.ts';
@@ -102,7 +104,7 @@ function outOfTime(
 function failed(job: JobView, end: JobEnd, pod: PodView | undefined): Outcome | undefined {
   const { at, message } = end;
   if (message.includes('condition DisruptionTarget')) {
-    return inconclusive('Disrupted', pod?.disrupted?.message ?? message, at);
+    return disrupted(job, pod?.disrupted?.message ?? message, at);
   }
   if (pod && (pod.phase === 'Failed' || isCutShort(job, pod))) return outcomeOfPod(job, pod, at);
   // The Pod's news are on their way. When the Job is through with it and there are none, it is gone.
@@ -111,9 +113,10 @@ function failed(job: JobView, end: JobEnd, pod: PodView | undefined): Outcome | 
 }
 
 /** What the Job's own condition tells when the Pod is gone. */
-function withoutPod({ limits }: JobView, { at, message, reason }: JobEnd): Outcome {
+function withoutPod(job: JobView, { at, message, reason }: JobEnd): Outcome {
+  const { limits } = job;
   const code = /failed with exit code (\d+)/.exec(message)?.[1];
-  const said = `its Pod is gone; the Job says: ${message || reason}`;
+  const said = `its Pod is gone; the Job says ${reason}${quoted(job, message)}`;
   if (code === undefined || KILLED.has(Number(code))) return inconclusive('PodDeleted', said, at);
   if (limits.inconclusiveExitCodes.includes(Number(code))) return inconclusive('TestSaidSo', said, at);
   return { verdict: 'failed', reason: limits.failure ?? 'JobFailed', message: said, finishedAt: at };

@@ -53,16 +53,21 @@ export function isCutShort(job: JobView, pod: PodView): boolean {
 }
 
 /** The outcome of a Pod that was taken away. */
-export function takenAway({ suspended }: JobView, pod: PodView, finishedAt: Time): Outcome {
-  if (pod.disrupted) return inconclusive('Disrupted', pod.disrupted.message, finishedAt);
-  if (suspended) return inconclusive('Disrupted', 'its Job was suspended', finishedAt);
+export function takenAway(job: JobView, pod: PodView, finishedAt: Time): Outcome {
+  if (pod.disrupted) return disrupted(job, pod.disrupted.message, finishedAt);
+  if (job.suspended) return inconclusive('Disrupted', 'its Job was suspended', finishedAt);
   return inconclusive('PodDeleted', `its Pod ${pod.name} was deleted by somebody`, finishedAt);
+}
+
+/** The outcome of a Pod that was evicted or preempted, or whose node is lost; what is said of it may name others. */
+export function disrupted(job: JobView, said: string, finishedAt: Time): Outcome {
+  return inconclusive('Disrupted', `its Pod was taken away${quoted(job, said)}`, finishedAt);
 }
 
 /** What a Pod that has failed says about the software. */
 export function outcomeOfPod(job: JobView, pod: PodView, at: Time): Outcome {
   if (isCutShort(job, pod)) return takenAway(job, pod, at);
-  const { reason, message = 'it does not say why' } = pod;
+  const { reason, message = '' } = pod;
   if (reason === 'DeadlineExceeded' && startOf(job, [pod]) !== undefined) {
     return {
       verdict: 'failed',
@@ -74,7 +79,8 @@ export function outcomeOfPod(job: JobView, pod: PodView, at: Time): Outcome {
   const culprit = failedContainer(job, pod);
   if (culprit) return outcomeOfContainer(job, culprit, at);
   const kind: Reason = pod.disrupted || DISRUPTIONS.has(reason ?? '') ? 'Disrupted' : 'PodRefused';
-  return inconclusive(kind, `its Pod failed: ${reason === undefined ? '' : `${reason}: `}${message}`, at);
+  const said = `its Pod failed: ${reason ?? 'it does not say why'}${quoted(job, message)}`;
+  return inconclusive(kind, said, at);
 }
 
 /** The container that made a Pod fail: the first of the test's own that failed, else the first of all. */

@@ -87,7 +87,7 @@ test('a Pod on a lost node is inconclusive at once, though its Job waits for eve
   const lost = { deleted: { at: at(20) }, disrupted: { at: at(20), message: 'Taint manager: deleting' } };
   const state = stateOf(job(), [pod([main(running)], lost)]);
   assert.equal(reasonOf(state), 'Disrupted');
-  assert.equal(messageOf(state), 'Taint manager: deleting');
+  assert.equal(messageOf(state), 'its Pod was taken away: Taint manager: deleting');
 });
 
 test('a DisruptionTarget whose deletion has not come is only an intention', () => {
@@ -233,6 +233,16 @@ test('so does what Kubernetes says of the Pod, which may name what is there', ()
         [{ namespace: 'apps', jobName: 'r', jobUid: view.uid, message: 'hush', at: at(3) }],
         NOW,
       ),
+    (view: JobView) =>
+      stateOf({ ...view, end: failedWith('hush') }, [
+        pod([], { phase: 'Failed', reason: 'UnexpectedAdmissionError', message: 'hush' }),
+      ]),
+    (view: JobView) =>
+      stateOf(view, [pod([main(running)], { deleted: {}, disrupted: { at: at(20), message: 'hush' } })]),
+    (view: JobView) =>
+      stateOf({ ...view, end: failedWith('Pod apps/hush has condition DisruptionTarget') }, []),
+    (view: JobView) =>
+      stateOf({ ...view, end: failedWith('hush failed with exit code 3'), finished: true }, []),
   ];
   for (const state of states) {
     assert.match(messageOf(state(job())), /hush/);
