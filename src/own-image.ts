@@ -1,5 +1,5 @@
+import { hostname } from 'node:os';
 import { z } from 'zod';
-import type { Ref } from './decide/model.ts';
 import type { Kubernetes } from './kubernetes.ts';
 
 const Pods = z.object({
@@ -11,12 +11,17 @@ const Pods = z.object({
 /** Outside of a cluster there is no Pod to read it off: then the Dockerfile's name for it. */
 const OTHERWISE = 'postsync';
 
-/** The image this process runs in, read off its own Pod: whatever put it there need not say it twice. */
+/**
+ * The image this process runs in, read off its own Pod: whatever put it there need not say it twice.
+ *
+ * @param pod whose name is its host's, whatever the replica is called in the Lease
+ */
 export async function ownImage(
   kubernetes: Pick<Kubernetes, 'list'>,
-  { namespace, name }: Ref,
+  namespace: string,
+  pod = hostname(),
 ): Promise<string> {
-  const fieldSelector = `metadata.name=${name}`;
+  const fieldSelector = `metadata.name=${pod}`;
   const { items } = Pods.parse(await kubernetes.list({ resource: 'pods', namespace }, { fieldSelector }));
   const containers = items[0]?.spec.containers ?? [];
   return (containers.find((container) => container.name === 'postsync') ?? containers[0])?.image ?? OTHERWISE;

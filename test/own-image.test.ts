@@ -1,11 +1,19 @@
 import assert from 'node:assert/strict';
+import { hostname } from 'node:os';
 import { describe, test } from 'node:test';
+import type { Query, Target } from '../src/kubernetes.ts';
 import { ownImage } from '../src/own-image.ts';
 
-const ref = { namespace: 'postsync-system', name: 'postsync-0' };
+const NAMESPACE = 'postsync-system';
 
 function listing(...containers: readonly object[]) {
-  return { list: () => Promise.resolve({ items: containers.length > 0 ? [{ spec: { containers } }] : [] }) };
+  const asked: unknown[] = [];
+  const items = containers.length > 0 ? [{ spec: { containers } }] : [];
+  const list = async (target: Target, query?: Query) => {
+    asked.push(target, query);
+    return { items };
+  };
+  return { list, asked };
 }
 
 describe("postsync's own image", () => {
@@ -15,14 +23,23 @@ describe("postsync's own image", () => {
       { name: 'postsync', image: 'mirror/postsync:2' },
     );
 
-    assert.equal(await ownImage(kubernetes, ref), 'mirror/postsync:2');
+    assert.equal(await ownImage(kubernetes, NAMESPACE), 'mirror/postsync:2');
+  });
+
+  test("is that of the Pod with the host's name", async () => {
+    const kubernetes = listing();
+
+    await ownImage(kubernetes, NAMESPACE);
+
+    const fieldSelector = `metadata.name=${hostname()}`;
+    assert.deepEqual(kubernetes.asked, [{ resource: 'pods', namespace: NAMESPACE }, { fieldSelector }]);
   });
 
   test('is that of the first container where none has its name', async () => {
-    assert.equal(await ownImage(listing({ name: 'main', image: 'ours:3' }), ref), 'ours:3');
+    assert.equal(await ownImage(listing({ name: 'main', image: 'ours:3' }), NAMESPACE), 'ours:3');
   });
 
   test('has a name outside of a cluster', async () => {
-    assert.equal(await ownImage(listing(), ref), 'postsync');
+    assert.equal(await ownImage(listing(), NAMESPACE), 'postsync');
   });
 });
