@@ -43,7 +43,9 @@ export function createWaits({ changes, stopping }: WaitsOptions): Waits {
       if (wait.ms > 0 && waiting >= MAX_WAITING)
         throw new Refusal(429, 'TooManyRequests', 'too many wait for a verdict; ask again in 10 s', 10);
       const gone = new AbortController();
-      res.once('close', () => gone.abort());
+      // Also before: the caller may have left while it was asked who they are.
+      if (res.closed) gone.abort();
+      else res.once('close', () => gone.abort());
       waiting++;
       try {
         const told = await readUntil(changes, wait, AbortSignal.any([gone.signal, stopping]));

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { ServerResponse } from 'node:http';
 import { describe, test } from 'node:test';
 import { PostsyncError } from '../../src/errors.ts';
 import type { ReleaseVerdict } from '../../src/ports.ts';
@@ -94,8 +95,14 @@ async function aRelease(first: ReleaseVerdict | undefined, users: readonly strin
   const { kubernetes } = anApiServer(
     Object.fromEntries(['jo', ...users].map((user) => [user, ['get apps']])),
   );
+  const api = { onReview: async () => {} };
   const server = await aServer({
-    kubernetes,
+    kubernetes: {
+      async create(...call) {
+        await api.onReview();
+        return kubernetes.create(...call);
+      },
+    },
     requests: {
       run: () => Promise.resolve([]),
       override: () => Promise.resolve([]),
@@ -115,7 +122,7 @@ async function aRelease(first: ReleaseVerdict | undefined, users: readonly strin
     });
     return { status: response.status, json: JSON.parse(await response.text()) as Record<string, unknown> };
   }
-  return { ...server, state, ask, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
+  return { ...server, api, state, ask, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
 }
 
 /** Resolves when the release was read so often. */
@@ -242,6 +249,37 @@ describe('asking for the verdict', () => {
     await release.ask('');
 
     assert.equal(release.state.reads, before + 1);
+  });
+
+  test('does not begin for one who has gone while Kubernetes was asked who they are', async (t) => {
+    await using release = await aRelease({ ...PASSED, result: 'running' });
+    const { server, url, changes } = release;
+    const waits = t.mock.method(changes, 'wait');
+    const asked = Promise.withResolvers<void>();
+    const known = Promise.withResolvers<void>();
+    release.api.onReview = () => {
+      asked.resolve();
+      return known.promise;
+    };
+    const leaving = new AbortController();
+    const left = new Promise((resolve) =>
+      server.once('request', (_req, res: ServerResponse) => void res.once('close', resolve)),
+    );
+    const asking = fetch(`${url}/api/v1/releases/apps/podinfo?wait=1m`, {
+      headers: { authorization: 'Bearer token-of-jo' },
+      signal: leaving.signal,
+    });
+    await asked.promise;
+    leaving.abort();
+    await assert.rejects(asking);
+    await left;
+    known.resolve();
+    await reads(release, 1);
+
+    assert.deepEqual(
+      waits.mock.calls.map(({ arguments: [, , signal] }) => signal.aborted),
+      [true],
+    );
   });
 
   test('is refused to those who are too many to wait, until others have their answer', async () => {
