@@ -160,7 +160,8 @@ function syncTest(settings: z.output<typeof Settings>, body: Body, identity: Ide
     shareOutput,
     inconclusiveExitCodes,
     ...(commitStatus && { commitStatus }),
-    // The program that runs hooks is ours, and so are its exit codes.
+    // The programs that make checks and run hooks are ours, and so are their exit codes.
+    ...(body.kind === 'check' && { inconclusiveExitCodes: [...new Set([...inconclusiveExitCodes, 75])] }),
     ...(body.kind === 'helmTest' && { runIn: 'release', inconclusiveExitCodes: [75] }),
   };
 }

@@ -219,6 +219,17 @@ test("the chart's own tests are run where the release is, by a program with exit
   assert.deepEqual([runIn, inconclusiveExitCodes], ['release', [75]]);
 });
 
+test('a check that cannot work is inconclusive whatever other exit codes are', () => {
+  const check = { http: [{ url: 'http://a' }] };
+  for (const [given, codes] of [
+    [[], [75]],
+    [[1], [1, 75]],
+    [[75], [75]],
+  ]) {
+    assert.deepEqual(read({ check, inconclusiveExitCodes: given }).inconclusiveExitCodes, codes);
+  }
+});
+
 const release = (url: string) =>
   ({
     ref: { namespace: 'apps', name: 'podinfo' },
