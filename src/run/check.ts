@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Agent, type Dispatcher, Headers, interceptors, request } from 'undici';
 import { isLinkLocal, urlProblem } from '../link-local.ts';
 import type { HttpCheck } from '../synctest.ts';
+import { unknownParams } from './job-env.ts';
 
 /** Bytes of a body that are looked at. */
 const BODY_LIMIT = 1024 * 1024;
@@ -51,6 +52,8 @@ export async function runCheck(text: string | undefined, print: (line: string) =
 
 /** What is wrong with a check itself. Its params were put in only when its Job was made. */
 function problemOf({ url, bodyMatch = '', headers }: HttpCheck): string | undefined {
+  const [unset] = [url, bodyMatch, ...Object.values(headers ?? {})].flatMap(unknownParams);
+  if (unset !== undefined) return `it names $(PARAM_${unset}), but its test has no param ${unset}`;
   const problem = urlProblem(url);
   if (problem !== undefined) return `the URL ${problem}`;
   try {

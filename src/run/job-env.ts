@@ -67,7 +67,14 @@ export function literal(value: string): string {
   return value.replaceAll('$', () => '$$');
 }
 
+const PARAM = /\$\(PARAM_([\w.-]+)\)/g;
+
 /** Puts params into a text that Kubernetes does not expand. An unknown `$(…)` stays as it is, as with Kubernetes. */
 export function withParams(text: string, params: Readonly<Record<string, string>>): string {
-  return text.replaceAll(/\$\(PARAM_([\w.-]+)\)/g, (whole, name: string) => params[name] ?? whole);
+  return text.replaceAll(PARAM, (whole, name: string) => params[name] ?? whole);
+}
+
+/** The names of params that were not put in. */
+export function unknownParams(text: string): readonly string[] {
+  return [...text.matchAll(PARAM)].map(([, name = '']) => name);
 }

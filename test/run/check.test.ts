@@ -53,6 +53,19 @@ describe('an HTTP check', () => {
     assert.equal((await run({ url: `${root}/broken`, status: [200, 503] })).code, 0);
   });
 
+  test('that names a param which its test does not have says so, and asks for nothing', async () => {
+    const checks = [
+      { url: `${root}/$(PARAM_path)` },
+      { url: 'http://podinfo:$(PARAM_path)/' },
+      { url: `${root}/ok`, bodyMatch: '^$(PARAM_path)$' },
+      { url: `${root}/ok`, headers: { 'x-tenant': '$(PARAM_path)' } },
+    ];
+    for (const check of checks) {
+      const lines = ['it names $(PARAM_path), but its test has no param path'];
+      assert.deepEqual(await run(check), { code: 75, lines });
+    }
+  });
+
   test('asks again until it passes, a line each time', async () => {
     const { code, lines } = await run({ url: `${root}/slow-start`, timeoutMs: 10_000 });
     assert.equal(code, 0);
