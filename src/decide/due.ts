@@ -1,11 +1,14 @@
 import { act, type Look, type Observed, type Step, wait } from './actions.ts';
 import { isSuspended } from './follow.ts';
-import { lineName } from './identity.ts';
+import { lineName, shortHash } from './identity.ts';
 import { KEYS, LINES } from './keys.ts';
-import type { Cause, Run, Test, Verdict } from './model.ts';
+import type { Cause, Release, Run, Test, Verdict } from './model.ts';
 import { appliesTo, type Rest } from './rest.ts';
 import type { Wanted } from './select.ts';
 import { isOf, newestFirst, nextAttempt, type Standing, standingOf } from './standing.ts';
+
+/** Characters of `spec.request`. */
+const REQUEST_LIMIT = 256;
 
 const FINAL: ReadonlySet<string> = new Set(['passed', 'failed', 'inconclusive']);
 
@@ -59,7 +62,15 @@ export function isAsked(test: Test, { release, runs }: Observed): boolean {
   const value = release.annotations[KEYS.requestedAt];
   if (!value || value === release.annotations[KEYS.handled]) return false;
   const newest = runs.filter((run) => isOf(run, test) && run.request !== undefined).toSorted(newestFirst)[0];
-  return newest?.request !== value;
+  return newest?.request !== requestOf(release);
+}
+
+/** The value of `requestedAt` as the runs keep it that it asks for: cut and hashed where it is too long for them. */
+export function requestOf({ annotations }: Pick<Release, 'annotations'>): string | undefined {
+  const value = annotations[KEYS.requestedAt];
+  if (value === undefined || value.length <= REQUEST_LIMIT) return value;
+  const hash = shortHash([value]);
+  return `${value.slice(0, REQUEST_LIMIT - hash.length - 1).toWellFormed()}-${hash}`;
 }
 
 /** Where all runs were deleted, or a cluster was restored, a final result for that very digest stands. */

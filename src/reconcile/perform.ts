@@ -1,8 +1,9 @@
 import type { Action, Observed } from '../decide/actions.ts';
+import { requestOf } from '../decide/due.ts';
 import { runName } from '../decide/identity.ts';
-import { KEYS } from '../decide/keys.ts';
-import type { Run } from '../decide/model.ts';
-import { isCode } from '../errors.ts';
+import { keyOf, type Run } from '../decide/model.ts';
+import { isStarted } from '../decide/standing.ts';
+import { isCode, isServerError } from '../errors.ts';
 import type { SyncTest } from '../synctest.ts';
 import { dispatch } from './dispatch.ts';
 import { DONE, finish, holdBack, type Performed, refuse } from './finish.ts';
@@ -18,7 +19,7 @@ export async function perform(deps: Deps, observed: Observed, action: Action): P
       deps.assertActive();
       const { test, revision, attempt } = action;
       const name = runName({ name: release.ref.name, uid: release.uid }, revision, test, attempt);
-      await records.createRun({ ...action, name, release, request: release.annotations[KEYS.requestedAt] });
+      await records.createRun({ ...action, name, release, request: requestOf(release) });
       return DONE;
     }
     case 'pin':

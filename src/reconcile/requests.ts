@@ -1,3 +1,4 @@
+import { requestOf } from '../decide/due.ts';
 import { runName } from '../decide/identity.ts';
 import { KEYS, LINES } from '../decide/keys.ts';
 import { keyOf, type Ref, type Release, type Result, type Revision, type Test } from '../decide/model.ts';
@@ -40,7 +41,7 @@ export function createRequests(
   /** Creates a run; the same key has the same name, so that asking again changes nothing. */
   async function create(given: Wish, key: string | undefined): Promise<string> {
     const { release, revision, test } = given;
-    const request = release.annotations[KEYS.requestedAt] ?? key;
+    const request = requestOf(release) ?? key;
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       const runs = world.runs.in(keyOf(release.ref));
       const attempt = nextAttempt(runs.filter((run) => isOf(run, test) && run.digest === revision.digest));

@@ -1,5 +1,5 @@
+import { requestOf } from '../decide/due.ts';
 import { type Rollout, rolloutKey, rolloutRunName } from '../decide/identity.ts';
-import { KEYS } from '../decide/keys.ts';
 import { keyOf, type Policy, type Release, type Result, type Revision, type Test } from '../decide/model.ts';
 import { restOf } from '../decide/rest.ts';
 import { resultOf } from '../decide/result.ts';
@@ -56,7 +56,7 @@ export function createRollouts(deps: Deps): Rollouts {
       revision,
       attempt: nextAttempt(runs.filter((run) => isOf(run, test) && run.digest === revision.digest)),
       cause: 'manual',
-      request: release.annotations[KEYS.requestedAt] ?? rolloutKey(rollout),
+      request: requestOf(release) ?? rolloutKey(rollout),
       requestedBy: `Flagger, for the canary ${keyOf(canary)}`,
       reason: `the rollout ${checksum}`,
     });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { requestOf } from '../../src/decide/due.ts';
 import type { Release, Time } from '../../src/decide/model.ts';
 import { plan } from '../../src/decide/plan.ts';
 import {
@@ -278,6 +279,17 @@ describe('requestedAt', () => {
   test('is served once, by the run that stood when it was created', () => {
     const runs = [passed, aRun({ attempt: 2, cause: 'manual', request: 'a', outcome: {} })];
     assert.deepEqual(planned({ release: asked('a'), runs }), []);
+  });
+
+  test('that is too long for a run is told from another one by its hash', () => {
+    const long = (end: string) => requestOf(asked('x'.repeat(300) + end)) ?? '';
+    assert.equal(requestOf(asked('x'.repeat(256))), 'x'.repeat(256));
+    assert.equal(long('a').length, 256);
+    assert.equal(long('a'), long('a'));
+    assert.notEqual(long('a'), long('b'));
+    // No half of a character: the API server would store another text than it was given.
+    assert.ok((requestOf(asked(`x${'🦊'.repeat(300)}`)) ?? '').isWellFormed());
+    assert.ok((requestOf(asked('🦊'.repeat(300))) ?? '').isWellFormed());
   });
 
   test('waits for a run that goes on, and is served afterwards', () => {

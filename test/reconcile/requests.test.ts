@@ -116,6 +116,25 @@ async function aTested(options: Parameters<typeof aWorld>[0] = {}, outcome: Part
   return { world, requests, verdict, end };
 }
 
+describe('requestedAt', () => {
+  test('may be longer than a run can hold: what it asks for is run, once, whoever else asks', async () => {
+    const { world, requests, end } = await aTested();
+    const { annotations } = (await world.deps().records.readRelease(RELEASE.ref)) ?? RELEASE;
+    const because = `${'because '.repeat(40)}🦊`;
+    world.putRelease({ annotations: { ...annotations, [KEYS.requestedAt]: because } });
+    await end();
+    await end();
+    assert.equal(world.runs().length, 2);
+
+    await requests.run(RELEASE.ref, { by: 'jane' });
+    await end();
+
+    assert.equal(world.runs().length, 3);
+    const release = await world.deps().records.readRelease(RELEASE.ref);
+    assert.equal(release?.annotations[KEYS.handled], because);
+  });
+});
+
 describe('the verdict of a release', () => {
   test('is the one that stands there while nothing newer is to come', async () => {
     const { verdict } = await aTested();
