@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { KubeConfig } from '@kubernetes/client-node';
 import { parse } from 'yaml';
 import { startPostsync } from '../scripts/demo/postsync.ts';
+import { lineName } from '../src/decide/identity.ts';
 import { LINES } from '../src/decide/keys.ts';
 import { project } from '../src/decide/result.ts';
 import type { Right } from '../src/embedded/access.ts';
@@ -35,6 +36,11 @@ const mayRun: Right = {
 };
 const USERS = [
   { name: 'ada', token: 'token-of-ada', rights: [mayGet, mayRun] },
+  {
+    name: 'eve',
+    token: 'token-of-eve',
+    rights: [mayGet, mayRun, { ...mayRun, verbs: ['get'], resources: ['synctests'] }],
+  },
   { name: 'bob', token: 'token-of-bob', rights: [mayGet] },
 ];
 
@@ -260,6 +266,31 @@ describe('postsync run', LIMIT, () => {
       const { code, complaints } = await run(['apps/bare', '--test', 'a'], { as: 'token-of-bob' });
       assert.equal(code, 4);
       assert.match(complaints, /User "bob" cannot create resource "synctestruns"/);
+    });
+
+    test('for a test that is not there, where the caller may know', async () => {
+      await aDeployed('some', { smoke: 'passed', 'infra.load': 'pending, v1 (chart 1.0.0)' });
+      for (const test of ['nope', 'http']) {
+        const { code, printed, complaints } = await run(['apps/some', '--test=smoke', `--test=${test}`], {
+          as: 'token-of-eve',
+        });
+        assert.deepEqual([code, printed], [4, []]);
+        assert.equal(complaints, `apps/some has no test ${test}; its tests are: smoke, infra.load`);
+      }
+      assert.equal((await run(['apps/some', '--test=infra.load'], { as: 'token-of-eve' })).code, 0);
+    });
+
+    test('for a line whose name is cut, instead of asking for a test that it makes up', async () => {
+      const ref = {
+        namespace: 'platform-quality-assurance-tests',
+        name: 'checkout-service-end-to-end-tests',
+      };
+      const cut = lineName({ kind: 'SyncTest', ref }, { namespace: NAMESPACE, name: 'cut' });
+      await aDeployed('cut', { smoke: 'passed', [cut]: 'passed' });
+      const { code, printed, complaints } = await run(['apps/cut']);
+      assert.deepEqual([code, printed], [4, []]);
+      assert.match(complaints, /is cut, .*: name each test with --test, as NAMESPACE\.NAME$/);
+      assert.equal((await run(['apps/cut', `--test=${ref.namespace}.${ref.name}`])).code, 0);
     });
 
     test('where nothing was ever deployed', async () => {

@@ -72,6 +72,11 @@ export function lineName(test: { readonly kind: Test['kind']; readonly ref: Ref 
   return `${cut(name, NAME_LIMIT - hash.length - 1)}-${hash}`;
 }
 
+/** Whether a name of a line may be a cut one, which does not say any more which test it is about. */
+export function isCut(name: string): boolean {
+  return name.length > NAME_LIMIT - 4 && /-[0-9a-f]{16}$/.test(name);
+}
+
 /** The same for a name that a person wrote, and that may be none: a key that Kubernetes refuses would stop all others. */
 export function problemName(name: string): string {
   if (name.length <= NAME_LIMIT && /^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/.test(name)) return name;
