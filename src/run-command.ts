@@ -3,13 +3,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { PositiveDuration } from './config-values.ts';
-import { isCut, runName } from './decide/identity.ts';
-import { KEYS, LINES } from './decide/keys.ts';
-import { keyOf, type Ref, type Release, type Revision, type Run, type Test } from './decide/model.ts';
+import { runName } from './decide/identity.ts';
+import { keyOf, type Ref, type Release, type Revision, type Run } from './decide/model.ts';
 import { durationText } from './decide/result.ts';
 import { isStarted } from './decide/standing.ts';
 import { isCode, PostsyncError } from './errors.ts';
 import type { Kubernetes } from './kubernetes.ts';
+import { testsMeant } from './named-tests.ts';
 import { NamespaceName, ObjectName } from './receive/flux-event.ts';
 import { readRelease } from './record/objects.ts';
 import { OURS, readRun } from './record/run-object.ts';
@@ -140,12 +140,11 @@ async function create(
   print: (line: string) => void,
 ): Promise<readonly Ref[]> {
   const { release, revision } = await deployed(kubernetes, ref);
-  const names = tests.length > 0 ? tests : testsOn(release);
-  if (tests.length > 0) await refuseUnknown(kubernetes, release, tests);
+  const meant = await testsMeant(kubernetes, release, tests);
   const requestedBy = await whoAmI(kubernetes);
   const { namespace } = ref;
   const runs: Ref[] = [];
-  for (const test of names.map((name) => testOf(name, ref))) {
+  for (const test of meant) {
     const name = runName({ name: ref.name, uid: release.uid }, revision, test, randomUUID());
     await kubernetes.create(
       { resource: 'synctestruns', namespace },
@@ -195,74 +194,6 @@ async function deployed(
   const { revision } = release;
   if (revision?.status === 'deployed') return { release, revision };
   throw new PostsyncError('NOTHING_TO_TEST', `nothing of ${keyOf(ref)} is deployed now`);
-}
-
-/** A line that begins so is about what the release asks for and cannot get. */
-const PROBLEM = 'pending: ';
-
-/** The tests that postsync found that the release asks for, as their lines name them. */
-function linesOn({ annotations }: Release): readonly string[] {
-  const lines = Object.entries(annotations).filter(([key]) => key.startsWith(LINES));
-  return lines.flatMap(([key, line]) => (line.startsWith(PROBLEM) ? [] : [key.slice(LINES.length)]));
-}
-
-function testsOn(release: Release): readonly string[] {
-  const names = linesOn(release);
-  const where = keyOf(release.ref);
-  if (names.length === 0) {
-    const what = `no test's line (${LINES}…) stands on ${where}`;
-    throw new PostsyncError('NOTHING_TO_TEST', `${what}: does any test ask for it? --test names one`);
-  }
-  const cut = names.find(isCut);
-  if (cut === undefined) return names;
-  const what = `the name in the line ${LINES}${cut} on ${where} is cut, and does not say which test it is`;
-  throw new PostsyncError('NOTHING_TO_TEST', `${what}: name each test with --test, as NAMESPACE.NAME`);
-}
-
-/** The annotations that ask for the tests that postsync brings. */
-const BUILT_IN: Readonly<Record<string, string>> = {
-  http: KEYS.http,
-  'helm-test': KEYS.helmTest,
-  github: KEYS.github,
-};
-
-/** Refuses a test that is not there, as far as the caller may know: postsync would end its run as `TestGone`. */
-async function refuseUnknown(
-  kubernetes: Kubernetes,
-  release: Release,
-  tests: readonly string[],
-): Promise<void> {
-  const named = linesOn(release);
-  for (const test of tests.filter((name) => !named.includes(name))) {
-    if (await isThere(kubernetes, release, test)) continue;
-    const what = `${keyOf(release.ref)} has no test ${test}`;
-    throw new PostsyncError('TEST_NOT_FOUND', `${what}; its tests are: ${named.join(', ') || 'none'}`);
-  }
-}
-
-async function isThere(
-  kubernetes: Kubernetes,
-  { ref, annotations }: Release,
-  test: string,
-): Promise<boolean> {
-  const key = BUILT_IN[test];
-  if (key !== undefined) return annotations[key] !== undefined;
-  try {
-    await kubernetes.get({ resource: 'synctests', ...testOf(test, ref).ref });
-    return true;
-  } catch (error) {
-    if (isCode(error, 'API_NOT_FOUND')) return false;
-    // Who may not look may ask all the same.
-    if (isCode(error, 'API_FORBIDDEN')) return true;
-    throw error;
-  }
-}
-
-/** A test's name has no dot. */
-function testOf(name: string, { namespace }: Ref): Pick<Test, 'kind' | 'ref'> {
-  const dot = name.indexOf('.');
-  if (dot < 0) return { kind: 'SyncTest', ref: { namespace, name } };
-  return { kind: 'SyncTest', ref: { namespace: name.slice(0, dot), name: name.slice(dot + 1) } };
 }
 
 const WhoIAm = z.object({ status: z.object({ userInfo: z.object({ username: z.string() }) }) });
