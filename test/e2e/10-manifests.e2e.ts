@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
+import { parse } from 'yaml';
 import { JOB_KEYS } from '../../src/run/labels.ts';
 import { documentsOf, filesOf, type Manifest, only } from '../support/manifests.ts';
 import { type Answer, ask, askToPatch, askWith, POSTSYNC } from './support/asking.ts';
@@ -212,6 +214,16 @@ describe('manifests/, on a real API server', { concurrency: 2, timeout: 240_000 
     test('anything, when it is somebody else', async () => {
       accepted(await askToPatch(target, { spec: { interval: '2h' } }));
     });
+  });
+
+  test('the kustomization of the README has the image that it names', async () => {
+    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+    const [, text = ''] = /```yaml\n(resources: \[manifests\]\n.*?)```/s.exec(readme) ?? [];
+    const { images } = parse(text) as { images: [{ newName: string; newTag: string }] };
+    const { spec } = only(await build({ images }), 'Deployment');
+    const { containers } = (spec as { template: { spec: { containers: [{ image: string }] } } }).template
+      .spec;
+    assert.equal(containers[0].image, `${images[0].newName}:${images[0].newTag}`);
   });
 
   describe('an overlay with another namespace', () => {

@@ -51,7 +51,7 @@ export async function install(image: string | undefined, options: InstallOptions
 }
 
 /** What a kustomization over manifests/ makes of it. */
-export function build(kustomization: { readonly namespace: string }): Promise<Manifest[]> {
+export function build(kustomization: Readonly<Record<string, unknown>>): Promise<Manifest[]> {
   return withOverlay(kustomization, async (folder) =>
     parseAllDocuments(await kubectl('kustomize', folder)).map((document) => document.toJS() as Manifest),
   );
