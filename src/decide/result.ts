@@ -4,7 +4,7 @@ import { lineName, problemName } from './identity.ts';
 import { KEYS, LINES } from './keys.ts';
 import type { Policy, Result, Revision, Run } from './model.ts';
 import { appliesTo, type Rest, restOf } from './rest.ts';
-import { isStarted, type Standing, standingOf } from './standing.ts';
+import { chainOf, isStarted, type Standing, standingOf } from './standing.ts';
 import { isoSeconds } from './time.ts';
 
 /** What the HelmRelease should say: `undefined` for a key that should not be there. */
@@ -153,10 +153,12 @@ function took(run: Run): string {
   return duration === undefined ? '' : ` in ${duration}`;
 }
 
+/** Attempts are those that came by themselves: by them the flaky are known. */
 function attempts(run: Run, runs: readonly Run[]): string {
-  return runs.length > 1
-    ? ` (attempt ${run.attempt} of ${Math.max(...runs.map(({ attempt }) => attempt))})`
-    : '';
+  const since = runs.slice(runs.indexOf(run));
+  const tries = chainOf(since).length;
+  if (tries > 1) return ` (attempt ${tries} of ${tries})`;
+  return run.cause === 'manual' && since.length > 1 ? ' (re-run)' : '';
 }
 
 function firstLine(message: string): string {

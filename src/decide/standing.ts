@@ -86,7 +86,7 @@ function allowance(test: Test, verdict: Verdict): number {
 }
 
 /** The newest runs back to the one that was not a retry: what was asked for once. */
-function chainOf(newest: readonly Run[]): readonly Run[] {
+export function chainOf(newest: readonly Run[]): readonly Run[] {
   const first = newest.findIndex(({ cause }) => cause !== 'retry');
   return first < 0 ? newest : newest.slice(0, first + 1);
 }

@@ -70,9 +70,29 @@ describe('a release says', () => {
     assert.equal(keys[SMOKE], 'failed in 5s, v7 (chart 1.2.0), 2026-11-21T12:01:00Z: JobFailed: exit code 1');
   });
 
-  test('which attempt it was', () => {
+  test('which attempt it was, where it was tried again by itself', () => {
     const second = aRun({ attempt: 2, startedAt: after(48), outcome: {} });
     assert.match(says({ runs: [FAILED, second] })[SMOKE] ?? '', /^passed \(attempt 2 of 2\) in 12s, /);
+    const open = aRun({ attempt: 2, job: A_JOB });
+    assert.match(says({ runs: [FAILED, open] })[SMOKE] ?? '', /^running \(attempt 2 of 2\), /);
+  });
+
+  test('no attempt of what somebody asked for, however often it ran before', () => {
+    const second = aRun({ attempt: 2, outcome: {} });
+    const asked = { cause: 'manual', createdAt: after(90) } as const;
+    const byRequest = aRun({ attempt: 3, ...asked, outcome: {} });
+    assert.match(says({ runs: [FAILED, second, byRequest] })[SMOKE] ?? '', /^passed \(re-run\), /);
+    const byHand = aManualRun({ ...asked, digest: 'sha256:seven', releaseUid: 'release-uid', outcome: {} });
+    assert.match(says({ runs: [FAILED, second, byHand] })[SMOKE] ?? '', /^passed \(re-run\), /);
+    assert.match(says({ runs: [byHand] })[SMOKE] ?? '', /^passed, /);
+    const goesOn = aRun({ attempt: 4, ...asked, createdAt: after(99), job: A_JOB });
+    assert.match(says({ runs: [FAILED, second, goesOn] })[SMOKE] ?? '', /^passed \(attempt 2 of 2\), /);
+  });
+
+  test('attempts since somebody asked, where that was tried again', () => {
+    const asked = aRun({ attempt: 2, cause: 'manual', outcome: { verdict: 'inconclusive' } });
+    const again = aRun({ attempt: 3, outcome: {} });
+    assert.match(says({ runs: [FAILED, asked, again] })[SMOKE] ?? '', /^passed \(attempt 2 of 2\), /);
   });
 
   test('that it will be tried again', () => {
