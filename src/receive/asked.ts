@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import { z } from 'zod';
+import type { z } from 'zod';
+import { Duration } from '../config-values.ts';
 import { problemsOf } from './flux-event.ts';
 import { readBody } from './http.ts';
 import { Refusal } from './refusal.ts';
@@ -8,13 +9,7 @@ const MAX_BODY_BYTES = 64 * 1024;
 const MAX_WAIT_MS = 3_600_000;
 
 /** How long a caller is willing to wait, in milliseconds. */
-export const WaitText = z.string().transform((text, ctx) => {
-  const [, digits, unit = ''] = /^(\d{1,7})(ms|s|m|h)$/.exec(text) ?? [];
-  const ms = Number(digits) * ({ ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[unit] ?? Number.NaN);
-  if (ms <= MAX_WAIT_MS) return ms;
-  ctx.addIssue({ code: 'custom', message: 'use a whole number and a unit, at most 1h, such as 10m' });
-  return z.NEVER;
-});
+export const WaitText = Duration.refine((ms) => ms <= MAX_WAIT_MS, 'at most 1h');
 
 /**
  * @returns the body; an empty one is an empty object

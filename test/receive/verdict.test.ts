@@ -204,6 +204,21 @@ describe('asking for the verdict', () => {
     assert.equal((await release.ask('?chartVersion=1.2.0+build')).status, 200);
   });
 
+  test('takes its time as all durations are written', async () => {
+    await using release = await aRelease(PASSED);
+
+    for (const [wait, status] of [
+      ['1m30s', 200],
+      ['0', 200],
+      ['1h', 200],
+      ['59m60s', 200],
+      ['1h1ms', 400],
+      ['-1s', 400],
+      ['1.5m', 400],
+    ] as const)
+      assert.equal((await release.ask(`?wait=${wait}`)).status, status, wait);
+  });
+
   test('answers with 408 when its time is over', async () => {
     await using release = await aRelease({ ...PASSED, result: 'pending' });
 
