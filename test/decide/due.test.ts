@@ -126,6 +126,11 @@ describe('a revision that was there before the test', () => {
     assert.deepEqual(planned({ tests }), ['create smoke upgrade 1']);
   });
 
+  test('is tested when requestedAt asks for it, as the README says', () => {
+    const tests = [aTest('smoke', late)];
+    assert.deepEqual(planned({ release: asked('now'), tests }), ['create smoke manual 1']);
+  });
+
   test('is tested when the release names the test itself', () => {
     const release = aRelease({ annotations: { 'postsync.dev/tests': 'smoke' } });
     assert.deepEqual(planned({ release, tests: [aTest('smoke', late)] }), ['create smoke upgrade 1']);
