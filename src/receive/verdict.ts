@@ -21,7 +21,7 @@ export interface Told {
 
 /** What a question for a verdict is answered now. Pure. */
 export function tell(verdict: ReleaseVerdict, wanted: Wanted): Told {
-  const { result, isCurrent, because, deployed, digest } = verdict;
+  const { result, isCurrent, because, deployed, digest, tests } = verdict;
   if (!deployed) return { status: NOT_DECIDED, message: 'nothing is deployed' };
   const shown = `v${deployed.version} (chart ${deployed.chartVersion})`;
   const other = difference(deployed, wanted);
@@ -37,7 +37,17 @@ export function tell(verdict: ReleaseVerdict, wanted: Wanted): Told {
   if (!isCurrent) return { status: NOT_DECIDED, message: 'the release is moving' };
   if (result === 'pending' || result === 'running')
     return { status: NOT_DECIDED, message: `the tests of ${shown} are ${result}` };
-  return { status: STATUSES[result], message: `the tests of ${shown} ended: ${result}` };
+  const open = Object.entries(tests).flatMap(([test, line]) => (isOpen(line) ? [test] : []));
+  const message =
+    open.length === 0
+      ? `the tests of ${shown} ended: ${result}`
+      : `the result of ${shown} is ${result}; not ended yet: ${open.join(', ')}`;
+  return { status: STATUSES[result], message };
+}
+
+/** Whether the line of a test says that it has no verdict yet. */
+function isOpen(line: string): boolean {
+  return /^(pending|running)\b/.test(line);
 }
 
 function difference(

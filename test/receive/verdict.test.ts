@@ -29,6 +29,14 @@ describe('the verdict of what is deployed', () => {
       assert.equal(tell({ ...PASSED, result }, {}).status, status);
     });
 
+  test('says which tests go on that cannot change it for the better', () => {
+    const lines = { smoke: 'failed in 2s', e2e: 'running, v7', load: 'pending, v7: waits for smoke' };
+    const { status, message } = tell({ ...PASSED, result: 'failed', tests: lines }, {});
+
+    assert.equal(status, 422);
+    assert.equal(message, 'the result of v7 (chart 1.2.0) is failed; not ended yet: e2e, load');
+  });
+
   for (const [what, verdict, message] of [
     ['nothing is deployed', { isCurrent: false, tests: {} }, /nothing is deployed/],
     [
