@@ -11,8 +11,8 @@ import {
   startOf,
   takenAway,
 } from './pod-outcome.ts';
-import type { FailedCreate, PodView } from './pod-view.ts';
-import { waitingFor } from './waiting.ts';
+import type { PodView } from './pod-view.ts';
+import { type Told, waitingFor } from './waiting.ts';
 
 /** What a container exits with when it is ended from outside, as it is when its Pod is deleted. */
 const KILLED: ReadonlySet<number> = new Set([137, 143]);
@@ -29,22 +29,15 @@ const CLOCK_GRAIN_MS = 2000;
  *
  * @param pods of this Job, at least as new as the Job; those of others are passed over, and so are others' events
  */
-export function jobStateOf(
-  job: JobView,
-  pods: readonly PodView[],
-  events: readonly FailedCreate[],
-  now: Time,
-): RunState {
+export function jobStateOf(job: JobView, pods: readonly PodView[], told: Told, now: Time): RunState {
   const { limits } = job;
   const mine = pods.filter((pod) => isPartOf(job, pod)).toSorted((a, b) => a.createdAt - b.createdAt);
   const startedAt = startOf(job, mine);
   const outcome =
-    job.end?.reason === 'DeadlineExceeded'
-      ? outOfTime(job, job.end, { mine, events })
-      : outcomeOf(job, mine, now);
+    job.end?.reason === 'DeadlineExceeded' ? outOfTime(job, job.end, mine, told) : outcomeOf(job, mine, now);
   if (outcome) return { phase: 'ended', ...(startedAt !== undefined && { startedAt }), outcome };
   if (startedAt !== undefined) return { phase: 'running', since: startedAt, limits };
-  return { phase: 'waiting', ...waitingFor(job, mine.at(-1), events), limits };
+  return { phase: 'waiting', ...waitingFor(job, mine.at(-1), told), limits };
 }
 
 /** Whoever creates a Pod writes its owner on it, be that one of another namespace. */
@@ -83,17 +76,13 @@ function succeeded(job: JobView, { at }: JobEnd, pod: PodView | undefined): Outc
 }
 
 /** The Job's own deadline has passed: postsync was down, or the test asked for a shorter one. */
-function outOfTime(
-  job: JobView,
-  { at }: JobEnd,
-  { mine, events }: { mine: readonly PodView[]; events: readonly FailedCreate[] },
-): Outcome {
+function outOfTime(job: JobView, { at }: JobEnd, mine: readonly PodView[], told: Told): Outcome {
   if (startOf(job, mine) !== undefined) {
     const message = `it ran until the deadline of its Job, ${job.activeDeadlineSeconds} s after that was created`;
     return { verdict: 'failed', reason: 'TimedOut', message, finishedAt: at };
   }
   const cause =
-    mine.length === 0 && events.length === 0 ? '' : `: ${waitingFor(job, mine.at(-1), events).message}`;
+    mine.length === 0 && told.events.length === 0 ? '' : `: ${waitingFor(job, mine.at(-1), told).message}`;
   return inconclusive(
     'StartTimedOut',
     `no container was seen to run before the deadline of its Job${cause}`,

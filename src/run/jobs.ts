@@ -1,6 +1,7 @@
 import type { V1Job } from '@kubernetes/client-node';
-import { keyOf, type Ref, type Release, type Run } from '../decide/model.ts';
+import { keyOf, type Ref, type Release, type Run, type Time } from '../decide/model.ts';
 import { isCode, PostsyncError } from '../errors.ts';
+import { keep } from '../keep.ts';
 import type { Kubernetes } from '../kubernetes.ts';
 import { logUrl } from '../log-url.ts';
 import type { Jobs, KnownJob } from '../ports.ts';
@@ -28,10 +29,21 @@ export interface JobsOptions {
   readonly onRefused: (test: Ref, words: string) => void;
 }
 
+/** Containers that are remembered to be stuck. */
+const MOST_STUCK = 10_000;
+
 /** Runs tests as Jobs, and remembers what the API server answered. */
 export function createJobs(kubernetes: Kubernetes, tables: JobTables, options: JobsOptions): Jobs {
   const { jobs, pods, complaints } = tables;
   const { settings, logUrlTemplate, onRefused } = options;
+
+  /** When the containers that cannot be started were seen so first. After a restart, half a minute is given anew. */
+  const stuck = new Map<string, Time>();
+  const firstSeen = (now: Time) => (container: string) => {
+    const since = stuck.get(container) ?? now;
+    keep(stuck, container, since, MOST_STUCK);
+    return since;
+  };
 
   /** The one that is written on the run: labels are what anybody can put on a Job of his own. */
   function jobOf({ job }: Run): JobView | undefined {
@@ -88,7 +100,8 @@ export function createJobs(kubernetes: Kubernetes, tables: JobTables, options: J
   return {
     stateOf(run, now) {
       const job = jobOf(run);
-      return job && jobStateOf(job, pods.in(job.uid), complaints.in(job.uid), now);
+      const told = { events: job ? complaints.in(job.uid) : [], seenSince: firstSeen(now) };
+      return job && jobStateOf(job, pods.in(job.uid), told, now);
     },
     async start(run: Run, syncTest, release: Release, now) {
       const wanted = jobFor({ run, syncTest, release, settings });

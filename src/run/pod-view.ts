@@ -40,7 +40,6 @@ export interface PodView extends Ref {
   };
   /** Evicted, preempted, or its node is lost. */
   readonly disrupted?: { readonly at: Time; readonly message: string };
-  readonly scheduledAt?: Time;
   /** Why no node takes it. */
   readonly unschedulable?: string;
   /** Said of the whole Pod: Evicted, DeadlineExceeded, OutOfcpu, … */
@@ -154,14 +153,10 @@ function deletionOf(
   return grace === 0 ? {} : { at: due - grace * 1000 };
 }
 
-function fromConditions({
-  metadata,
-  status,
-}: RawPod): Pick<PodView, 'disrupted' | 'scheduledAt' | 'unschedulable'> {
+function fromConditions({ metadata, status }: RawPod): Pick<PodView, 'disrupted' | 'unschedulable'> {
   const find = (type: string, value: string) =>
     status.conditions.find((condition) => condition.type === type && condition.status === value);
   const disrupted = find('DisruptionTarget', 'True');
-  const scheduled = find('PodScheduled', 'True');
   const unschedulable = find('PodScheduled', 'False');
   const created = metadata.creationTimestamp;
   return {
@@ -171,7 +166,6 @@ function fromConditions({
         message: disrupted.message || disrupted.reason,
       },
     }),
-    ...(scheduled && { scheduledAt: scheduled.lastTransitionTime ?? created }),
     ...(unschedulable && { unschedulable: unschedulable.message || unschedulable.reason }),
   };
 }

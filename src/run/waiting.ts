@@ -1,4 +1,4 @@
-import type { Reason, Time } from '../decide/model.ts';
+import { keyOf, type Reason, type Time } from '../decide/model.ts';
 import { HELM_TEST_ACCOUNT } from './helm-test-container.ts';
 import type { JobView } from './job-view.ts';
 import { quoted } from './pod-outcome.ts';
@@ -27,8 +27,15 @@ const FATAL: Readonly<Record<string, Reason>> = {
   RunContainerError: 'ConfigError',
 };
 
+/** What is known beside a Job and its Pods. */
+export interface Told {
+  readonly events: readonly FailedCreate[];
+  /** Since when what has this name is seen, which the API does not tell of a container that waits. */
+  readonly seenSince: (name: string) => Time;
+}
+
 /** Says why no container of a Job has run yet. */
-export function waitingFor(job: JobView, pod: PodView | undefined, events: readonly FailedCreate[]): Waiting {
+export function waitingFor(job: JobView, pod: PodView | undefined, { events, seenSince }: Told): Waiting {
   const since = job.startTime ?? job.createdAt;
   if (!pod) return { since, ...withoutPod(job, events), fatal: false };
   if (pod.unschedulable !== undefined) {
@@ -40,7 +47,7 @@ export function waitingFor(job: JobView, pod: PodView | undefined, events: reado
     };
   }
   const stuck = pod.containers.find(({ state }) => state.kind === 'waiting' && FATAL[state.reason]);
-  if (stuck) return { ...stuckBy(job, stuck), since: Math.max(since, pod.scheduledAt ?? since) };
+  if (stuck) return { ...stuckBy(job, stuck), since: seenSince(`${keyOf(pod)}/${stuck.name}`) };
   return { since, reason: 'StartTimedOut', message: progress(pod), fatal: false };
 }
 

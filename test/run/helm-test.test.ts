@@ -171,7 +171,8 @@ describe('the Job that runs the hooks', () => {
       message: `pods "x" is forbidden: serviceaccount "${account}" not found`,
       at: NOON,
     });
-    const said = (account: string) => waitingFor(readJob(served), undefined, [refusal(account)]).message;
+    const told = (account: string) => ({ events: [refusal(account)], seenSince: () => NOON });
+    const said = (account: string) => waitingFor(readJob(served), undefined, told(account)).message;
     assert.match(said('postsync-helm-test'), /; apply manifests\/components\/helm-test in namespace web$/);
     assert.equal(said('other'), 'its Pod cannot be created');
   });

@@ -20,7 +20,7 @@ function* replay(name: string): Generator<RunState> {
     else if (resource === 'events') events.push(readFailedCreate(object));
     else if (type === 'DELETED') pods.delete(object.metadata.name);
     else pods.set(object.metadata.name, readPod(object));
-    if (job) yield jobStateOf(job, [...pods.values()], events, now);
+    if (job) yield jobStateOf(job, [...pods.values()], { events, seenSince: () => now }, now);
   }
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { keyOf, type Ref, type Run } from '../../src/decide/model.ts';
 import { iso } from '../../src/decide/time.ts';
-import { type ErrorCode, isCode, PostsyncError } from '../../src/errors.ts';
+import { type ErrorCode, isCode, isServerError, PostsyncError } from '../../src/errors.ts';
 import type { Kubernetes } from '../../src/kubernetes.ts';
 import { type JobView, readJob } from '../../src/run/job-view.ts';
 import { createJobs } from '../../src/run/jobs.ts';
@@ -11,7 +11,7 @@ import { type FailedCreate, type PodView, readFailedCreate, readPod } from '../.
 import { readSyncTest } from '../../src/synctest.ts';
 import { createTable } from '../../src/table.ts';
 import { aKubernetes } from '../support/kubernetes.ts';
-import { aRelease, aRun, LIMITS, NOON } from '../support/model.ts';
+import { after, aRelease, aRun, LIMITS, NOON } from '../support/model.ts';
 
 const RUN = aRun({ uid: 'run-uid' });
 
@@ -54,10 +54,11 @@ function jobsOf(kubernetes: Kubernetes, known: readonly object[] = []) {
     groupOf: ({ jobUid }) => jobUid,
   });
   for (const job of known) jobs.upsert(job);
+  const put = (pod: object) => pods.upsert(pod);
   const settings = { image: 'postsync', clusterName: '', jobDefaults: {} };
   const told: string[] = [];
   const onRefused = (test: Ref, words: string) => void told.push(`${keyOf(test)}: ${words}`);
-  return { jobs: createJobs(kubernetes, { jobs, pods, complaints }, { settings, onRefused }), told };
+  return { jobs: createJobs(kubernetes, { jobs, pods, complaints }, { settings, onRefused }), told, put };
 }
 
 function started(uid: string): Run {
@@ -67,8 +68,13 @@ function started(uid: string): Run {
 describe('a Job that the API server refuses', () => {
   const words = 'jobs.batch "x" is forbidden: exceeded quota: hush';
 
-  async function refused(namespace: string, spec: object = {}, code: ErrorCode = 'API_FORBIDDEN') {
-    const refusal = new PostsyncError(code, `cannot create jobs/${namespace}: ${words}`);
+  async function refused(
+    namespace: string,
+    spec: object = {},
+    code: ErrorCode = 'API_FORBIDDEN',
+    isAnswer = false,
+  ) {
+    const refusal = new PostsyncError(code, `cannot create jobs/${namespace}: ${words}`, { isAnswer });
     const { kubernetes } = aKubernetes({ [`create ${namespace}/jobs`]: refusal });
     const metadata = { namespace, name: 'smoke', generation: 1, creationTimestamp: iso(NOON) };
     const syncTest = readSyncTest({ metadata, spec: { job: { image: 'a' }, ...spec } });
@@ -77,6 +83,7 @@ describe('a Job that the API server refuses', () => {
       .start(RUN, syncTest, aRelease(), NOON)
       .catch((thrown: unknown) => thrown);
     assert.ok(isCode(error, code));
+    assert.equal(isServerError(error), isAnswer);
     return { message: error.message, told };
   }
 
@@ -88,9 +95,14 @@ describe('a Job that the API server refuses', () => {
     }
   });
 
-  for (const code of ['API_FORBIDDEN', 'API_REJECTED', 'API_NOT_FOUND'] as const) {
+  for (const [code, isAnswer] of [
+    ['API_FORBIDDEN', false],
+    ['API_REJECTED', false],
+    ['API_NOT_FOUND', false],
+    ['API_UNAVAILABLE', true],
+  ] as const) {
     test(`in another namespace (${code}) keeps the words there, for the conditions of its test`, async () => {
-      const { message, told } = await refused('tests', {}, code);
+      const { message, told } = await refused('tests', {}, code, isAnswer);
       const where = 'the conditions of the SyncTest tests/smoke say why';
       assert.equal(message, `the API server refuses its Job in namespace tests: ${where}`);
       assert.deepEqual(told, [`tests/smoke: ${words}`]);
@@ -155,5 +167,49 @@ describe('the Job of a run', () => {
 
   test('is not one that has its name after it', () => {
     assert.equal(theJobs(aJob({ uid: 'later' })).stateOf(started('job-uid'), NOON), undefined);
+  });
+});
+
+describe('a container that cannot be started', () => {
+  const running = { running: { startedAt: iso(NOON) } };
+  const done = { terminated: { exitCode: 0 } };
+  const waits = (reason: string) => ({ waiting: { reason } });
+  let version = 0;
+  const aPod = (name: string, [before = {}, main = {}]: readonly object[]) => ({
+    metadata: {
+      name,
+      namespace: 'apps',
+      resourceVersion: String((version += 1)),
+      creationTimestamp: iso(NOON),
+      ownerReferences: [{ kind: 'Job', name: RUN.ref.name, uid: 'job-uid' }],
+    },
+    status: {
+      initContainerStatuses: [{ name: 'before', state: before }],
+      containerStatuses: [{ name: 'test', state: main }],
+    },
+  });
+
+  /** Shows a Pod to a postsync, and what that says of the run then: whether waiting is no use, and since when. */
+  function watching() {
+    const { jobs, put } = jobsOf(aKubernetes().kubernetes, [aJob({ uid: 'job-uid' })]);
+    return (name: string, states: readonly object[], seconds: number) => {
+      put(aPod(name, states));
+      const state = jobs.stateOf(started('job-uid'), after(seconds));
+      return state?.phase === 'waiting' && [state.fatal, state.since];
+    };
+  }
+
+  test('has half a minute from when that was seen first, whatever was waited for before', () => {
+    const since = watching();
+    assert.deepEqual(since('a', [running, waits('PodInitializing')], 60), [false, NOON]);
+    assert.deepEqual(since('a', [done, waits('ErrImagePull')], 90), [true, after(90)]);
+    assert.deepEqual(since('a', [done, waits('ImagePullBackOff')], 100), [true, after(90)]);
+  });
+
+  test('has it for each container, and for each Pod', () => {
+    const since = watching();
+    assert.deepEqual(since('a', [waits('ErrImagePull'), waits('PodInitializing')], 5), [true, after(5)]);
+    assert.deepEqual(since('a', [running, waits('ErrImagePull')], 20), [true, after(20)]);
+    assert.deepEqual(since('b', [running, waits('ErrImagePull')], 40), [true, after(40)]);
   });
 });

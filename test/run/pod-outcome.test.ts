@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { RunState } from '../../src/decide/model.ts';
 import { jobStateOf } from '../../src/run/job-state.ts';
 import type { JobView } from '../../src/run/job-view.ts';
-import type { ContainerState, ContainerView, PodView } from '../../src/run/pod-view.ts';
+import type { ContainerState, ContainerView, FailedCreate, PodView } from '../../src/run/pod-view.ts';
 
 const at = (seconds: number) => Date.UTC(2026, 10, 21, 10, 0, seconds);
 const NOW = at(50);
@@ -67,7 +67,8 @@ const failedWith = (message: string) => ({
   message,
   at: at(10),
 });
-const stateOf = (view: JobView, pods: readonly PodView[]) => jobStateOf(view, pods, [], NOW);
+const stateOf = (view: JobView, pods: readonly PodView[], events: readonly FailedCreate[] = []) =>
+  jobStateOf(view, pods, { events, seenSince: () => NOW }, NOW);
 
 function reasonOf(state: RunState): string {
   return state.phase === 'ended' ? state.outcome.reason : state.phase;
@@ -227,12 +228,7 @@ test('so does what Kubernetes says of the Pod, which may name what is there', ()
     (view: JobView) =>
       stateOf(view, [pod([], { phase: 'Pending', unschedulable: 'claim "hush" not found' })]),
     (view: JobView) =>
-      jobStateOf(
-        view,
-        [],
-        [{ namespace: 'apps', jobName: 'r', jobUid: view.uid, message: 'hush', at: at(3) }],
-        NOW,
-      ),
+      stateOf(view, [], [{ namespace: 'apps', jobName: 'r', jobUid: view.uid, message: 'hush', at: at(3) }]),
     (view: JobView) =>
       stateOf({ ...view, end: failedWith('hush') }, [
         pod([], { phase: 'Failed', reason: 'UnexpectedAdmissionError', message: 'hush' }),
@@ -254,7 +250,7 @@ test('so does what Kubernetes says of the Pod, which may name what is there', ()
 test("another Job's Pods and Events are passed over", () => {
   const foreign = pod([main(ended(0))], { jobUid: 'job-0' });
   const event = { namespace: 'apps', jobName: 'r', jobUid: 'job-0', message: 'no', at: at(3) };
-  const state = jobStateOf(job(), [foreign], [event], NOW);
+  const state = stateOf(job(), [foreign], [event]);
   assert.equal(messageOf(state), 'its Pod is not created yet');
 });
 
@@ -271,10 +267,4 @@ test('a suspended Job waits since it was created, and counts anew when it is let
   ]);
   const taken = stateOf(job({ suspended: true }), [pod([main(running)], { deleted: { at: at(20) } })]);
   assert.equal(reasonOf(taken), 'Disrupted');
-});
-
-test('the half minute for a wrong image begins when a node has the Pod', () => {
-  const stuck = main({ kind: 'waiting', reason: 'ErrImagePull', message: 'not found' });
-  const state = stateOf(job(), [pod([stuck], { phase: 'Pending', scheduledAt: at(45) })]);
-  assert.deepEqual(state.phase === 'waiting' && state.since, at(45));
 });

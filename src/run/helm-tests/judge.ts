@@ -32,7 +32,7 @@ export function stateOfHook(
     shareOutput: true,
     containers,
   };
-  const told = {
+  const keys = {
     labels: { [JOB_KEYS.run]: metadata.name, [JOB_KEYS.runUid]: '' },
     annotations: {
       [JOB_KEYS.release]: `${metadata.namespace}/${metadata.name}`,
@@ -40,14 +40,21 @@ export function stateOfHook(
       [JOB_KEYS.limits]: JSON.stringify(limits),
     },
   };
+  // Whoever follows a hook remembers since when it is stuck.
+  const told = { events: [], seenSince: () => now };
   if (kind === 'Job')
-    return jobStateOf(readJob({ ...object, metadata: { ...metadata, ...told } }), pods.map(readPod), [], now);
+    return jobStateOf(
+      readJob({ ...object, metadata: { ...metadata, ...keys } }),
+      pods.map(readPod),
+      told,
+      now,
+    );
   // A Pod alone is like one of a Job that says nothing.
   const owner = metadata.ownerReferences.find(({ kind }) => kind === 'Job')?.uid;
   const { name, namespace, creationTimestamp } = metadata;
   const job = {
-    metadata: { name, namespace, creationTimestamp, uid: owner, ...told },
+    metadata: { name, namespace, creationTimestamp, uid: owner, ...keys },
     spec: { backoffLimit: spec.restartPolicy === 'OnFailure' ? 1 : 0 },
   };
-  return jobStateOf(readJob(job), [readPod(found)], [], now);
+  return jobStateOf(readJob(job), [readPod(found)], told, now);
 }
