@@ -128,7 +128,9 @@ function summary({ runs, open, final, retryAt }: Standing, revision: Revision): 
       text: `running${attempts(open, runs)}, ${about}, since ${isoSeconds(open.createdAt)}`,
     };
   const last = retryAt === undefined ? undefined : runs[0]?.outcome;
-  const why = last ? `: ${last.verdict} (${last.reason}), will be tried again` : '';
+  const why = last
+    ? `: ${last.verdict}: ${last.reason}: ${firstLine(last.message)}; will be tried again`
+    : '';
   return { state: 'pending', text: `pending, ${about}${why}` };
 }
 

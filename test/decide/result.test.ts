@@ -95,11 +95,15 @@ describe('a release says', () => {
     assert.match(says({ runs: [FAILED, asked, again] })[SMOKE] ?? '', /^passed \(attempt 2 of 2\), /);
   });
 
-  test('that it will be tried again', () => {
-    const runs = [aRun({ outcome: { verdict: 'inconclusive', reason: 'Disrupted' } })];
+  test('why it will be tried again', () => {
+    const message = 'its Pod cannot be created: no such account\nand more';
+    const runs = [aRun({ outcome: { verdict: 'inconclusive', reason: 'PodRefused', message } })];
     const keys = says({ runs });
     assert.equal(keys[RESULT], 'pending');
-    assert.equal(keys[SMOKE], 'pending, v7 (chart 1.2.0): inconclusive (Disrupted), will be tried again');
+    assert.equal(
+      keys[SMOKE],
+      'pending, v7 (chart 1.2.0): inconclusive: PodRefused: its Pod cannot be created: no such account; will be tried again',
+    );
   });
 
   test('who decided otherwise', () => {
