@@ -12,6 +12,7 @@ import {
   moving,
   observed,
   POLICY,
+  planned,
   type Scene,
 } from '../support/model.ts';
 
@@ -289,6 +290,19 @@ describe('where runs were deleted', () => {
     const runs = [aRun({ test: 'other', outcome: {} })];
     const keys = says({ release: aRelease({ annotations }), tests, runs });
     assert.deepEqual(Object.keys(keys), ['tests.postsync.dev/other']);
+  });
+
+  test('no line stands that says of a run that is gone that it goes on', () => {
+    const running = 'running, v7 (chart 1.2.0), since 2026-11-21T12:00:01Z';
+    const failed = { ...annotations, [RESULT]: 'failed', [SMOKE]: 'failed in 5s' };
+    const release = aRelease({ annotations: { ...failed, 'tests.postsync.dev/other': running } });
+    const tests = [aTest('smoke'), aTest('other')];
+    assert.deepEqual(says({ release, tests }), { 'tests.postsync.dev/other': 'pending, v7 (chart 1.2.0)' });
+    assert.deepEqual(planned({ release, tests }), ['create other upgrade 1']);
+    const late = aTest('other', { createdAt: after(7200) });
+    assert.deepEqual(says({ release, tests: [aTest('smoke'), late] }), {
+      'tests.postsync.dev/other': undefined,
+    });
   });
 
   test('a line about another digest does not stand', () => {
