@@ -1,4 +1,4 @@
-import { type DestinationStream, type Logger, pino, stdSerializers, stdTimeFunctions } from 'pino';
+import { type DestinationStream, type Logger, pino, stdSerializers } from 'pino';
 
 export type { Logger } from 'pino';
 
@@ -27,7 +27,7 @@ export function createLog(level: string, destination?: DestinationStream): Logge
   const options = {
     level,
     base: { app: 'postsync' },
-    timestamp: stdTimeFunctions.isoTime,
+    timestamp: isoTime(),
     formatters: {
       level: (label: string) => ({ level: label }),
       log: (fields: Record<string, unknown>) => withoutSecrets(fields, DEPTH),
@@ -52,4 +52,19 @@ function withoutSecrets(fields: Record<string, unknown>, depth: number): Record<
 
 function isPlain(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+}
+
+/** As pino's own, but it writes out a second once: that took a tenth of a line's time. */
+function isoTime(): () => string {
+  let second = Number.NaN;
+  let text = '';
+  return () => {
+    const now = Date.now();
+    const ms = now % 1000;
+    if (now - ms !== second) {
+      second = now - ms;
+      text = `,"time":"${new Date(second).toISOString().slice(0, 20)}`;
+    }
+    return `${text}${String(ms).padStart(3, '0')}Z"`;
+  };
 }

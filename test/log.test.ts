@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { describe, test } from 'node:test';
+import { describe, mock, test } from 'node:test';
 import { PostsyncError } from '../src/errors.ts';
 import { createLog } from '../src/log.ts';
 
@@ -24,6 +24,25 @@ describe('the log', () => {
       msg: 'run ended',
     });
     assert.match(String(time), /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+  });
+
+  test('has the time of each line to the millisecond', () => {
+    const { log, lines } = aLog();
+    const times = ['10:00:00.007Z', '10:00:00.999Z', '10:00:01.000Z', '10:00:00.050Z'].map(
+      (time) => `2026-11-21T${time}`,
+    );
+
+    mock.timers.enable({ apis: ['Date'] });
+    for (const time of times) {
+      mock.timers.setTime(Date.parse(time));
+      log.info('now');
+    }
+    mock.timers.reset();
+
+    assert.deepEqual(
+      lines.map(({ time }) => time),
+      times,
+    );
   });
 
   test('says what is at its level and above', () => {

@@ -1,5 +1,5 @@
 import type { RequestHandler } from 'express';
-import type { Ref } from '../decide/model.ts';
+import { keyOf, type Ref } from '../decide/model.ts';
 import type { Logger } from '../log.ts';
 import type { EventAnswer, Metrics } from '../metrics.ts';
 import { irrelevance, parseEvent } from './flux-event.ts';
@@ -73,7 +73,7 @@ export function fluxRoute(options: FluxOptions): RequestHandler {
       status: 202,
       counted: irrelevant === undefined ? 'accepted' : 'ignored',
       because: irrelevant ?? reason,
-      event: { kind, release: ref, reason },
+      event: { kind, release: keyOf(ref), reason },
     };
   }
 

@@ -370,7 +370,7 @@ describe('the receiver', () => {
       level: 'info',
       app: 'postsync',
       kind: 'HelmRelease',
-      release: { namespace: 'apps', name: 'podinfo' },
+      release: 'apps/podinfo',
       reason: 'InstallSucceeded',
       accepted: true,
       because: 'InstallSucceeded',
