@@ -63,6 +63,7 @@ export function parseConfig(
   env: Readonly<Record<string, string | undefined>>,
   outside: Outside = { read: (path) => readFileSync(path), hostname },
 ): Parsed {
+  refuseCommand(argv);
   const { wantsHelp, texts, problems } = gather(argv, env);
   if (wantsHelp) return { kind: 'help', text: help() };
   const given = [...texts].filter(([, { text }]) => text !== '').map(([name, { text }]) => [name, text]);
@@ -73,6 +74,17 @@ export function parseConfig(
   }
   if (parsed.success && problems.length === 0) return { kind: 'config', config: parsed.data };
   throw new PostsyncError('CONFIG_INVALID', `the configuration is not valid\n${problems.join('\n')}`);
+}
+
+/** Besides the service, which needs no word. The last two are for Jobs of postsync's own. */
+const COMMANDS = ['run', 'check', 'helm-test'];
+
+/** Whoever begins with a word means a command. */
+function refuseCommand([first = '-']: readonly string[]): void {
+  if (first.startsWith('-')) return;
+  const likely = nearest(first, COMMANDS);
+  const what = `there is no command ${first}; the nearest is ${likely}, and without one postsync serves`;
+  throw new PostsyncError('CONFIG_INVALID', `${what}\nsee: postsync --help`);
 }
 
 /** The text of each setting that was given, and the flag or variable it is from. */

@@ -192,6 +192,13 @@ describe('a mistake in the configuration', () => {
     assert.match(said, /→ at POSTSYNC_LEADER_ELECTION/);
   });
 
+  test('is a command that there is not', () => {
+    assert.equal(
+      refused(['rn', 'apps/podinfo']),
+      'there is no command rn; the nearest is run, and without one postsync serves\nsee: postsync --help',
+    );
+  });
+
   for (const [flag, because] of [
     ['--flux-hmac-key-files=/keys/none', /cannot read \/keys\/none/],
     ['--flux-hmac-key-files=/keys/empty', /\/keys\/empty is empty/],
