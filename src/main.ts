@@ -1,4 +1,7 @@
-import { isCode } from './errors.ts';
+import { isCode, PostsyncError } from './errors.ts';
+
+/** As package.json says. */
+const NODE = 24;
 
 /**
  * What the process is asked to do. Each command brings only what it needs: the built-in check runs in a Pod of its
@@ -7,6 +10,13 @@ import { isCode } from './errors.ts';
  * @returns the exit code
  */
 async function main(argv: readonly string[]): Promise<number> {
+  // What is imported below fails with an older one, and does not say why.
+  if (Number.parseInt(process.versions.node, 10) < NODE) {
+    throw new PostsyncError(
+      'CONFIG_INVALID',
+      `postsync needs Node ${NODE} or later, this is ${process.version}`,
+    );
+  }
   if (argv[0] === 'check') return check();
   if (argv[0] === 'helm-test') return helmTests();
   if (argv[0] === 'run') return runTests(argv.slice(1));
@@ -71,5 +81,6 @@ try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
   complain(isCode(error, 'CONFIG_INVALID') ? error.message : String((error as Error).stack));
-  process.exitCode = 1;
+  // Of `postsync run`, 1 would say that a test failed.
+  process.exitCode = process.argv[2] === 'run' ? 4 : 1;
 }

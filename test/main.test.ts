@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+
+/** Runs the program in an empty home. */
+function postsync(
+  t: TestContext,
+  argv: readonly string[],
+  { env = {}, node = [] }: { readonly env?: Readonly<Record<string, string>>; readonly node?: string[] } = {},
+) {
+  const home = mkdtempSync(join(tmpdir(), 'postsync-main-'));
+  t.after(() => rmSync(home, { recursive: true }));
+  return new Promise<{ code: unknown; stdout: string; stderr: string }>((resolve) => {
+    const options = { env: { HOME: home, ...env }, timeout: 60_000 };
+    execFile(process.execPath, [...node, 'src/main.ts', ...argv], options, (error, stdout, stderr) =>
+      resolve({ code: error?.code ?? 0, stdout, stderr }),
+    );
+  });
+}
+
+/** Makes Node say that it is another version, before anything else is run. */
+function asVersion(version: string): string[] {
+  const versions = `{ value: { ...process.versions, node: '${version}' } }`;
+  const code = `Object.defineProperties(process, { version: { value: 'v${version}' }, versions: ${versions} })`;
+  return ['--import', `data:text/javascript,${encodeURIComponent(code)}`];
+}
+
+describe('the program', () => {
+  test('says which Node it needs, instead of failing in what it imports', async (t) => {
+    const { engines } = JSON.parse(readFileSync('package.json', 'utf8')) as { engines: { node: string } };
+    assert.equal(engines.node, '>=24');
+
+    for (const [argv, expected] of [
+      [[], 1],
+      [['run', 'apps/podinfo'], 4],
+      [['check'], 1],
+    ] as const) {
+      const { code, stderr } = await postsync(t, argv, { node: asVersion('20.20.2') });
+      assert.equal(code, expected);
+      assert.equal(stderr, 'postsync needs Node 24 or later, this is v20.20.2\n');
+    }
+  });
+
+  test('says that no cluster is named', async (t) => {
+    const { code, stderr } = await postsync(t, ['run', 'apps/podinfo']);
+    assert.equal(code, 4);
+    assert.equal(stderr, 'there is no cluster to talk to: set KUBECONFIG, or run in a cluster\n');
+  });
+
+  test('says which kubeconfig cannot be read, and why', async (t) => {
+    const missing = await postsync(t, ['run', 'apps/podinfo'], { env: { KUBECONFIG: '/nowhere/config' } });
+    assert.equal(missing.code, 4);
+    assert.match(missing.stderr, /^cannot read KUBECONFIG=\/nowhere\/config: ENOENT/);
+
+    const file = join(mkdtempSync(join(tmpdir(), 'postsync-main-')), 'config');
+    t.after(() => rmSync(join(file, '..'), { recursive: true }));
+    writeFileSync(file, 'clusters: [');
+    const broken = await postsync(t, ['run', 'apps/podinfo'], { env: { KUBECONFIG: file } });
+    assert.equal(broken.code, 4);
+    assert.match(broken.stderr, /^cannot read KUBECONFIG=.*: /);
+  });
+});
