@@ -14,6 +14,7 @@ import {
 } from '../decide/model.ts';
 import { plan } from '../decide/plan.ts';
 import { project } from '../decide/result.ts';
+import type { Problem } from '../decide/select.ts';
 import { isStarted } from '../decide/standing.ts';
 import { earliest } from '../decide/time.ts';
 import { isCode } from '../errors.ts';
@@ -172,11 +173,23 @@ async function writeResult(deps: Deps, ref: Ref): Promise<void> {
   const projection = project(observed, policy);
   const { release, selection } = observed;
   if (Object.keys(projection.annotations).length + Object.keys(projection.labels).length > 0) {
+    // Told first: nobody would tell them once their lines are written. What will never be taken holds nothing up.
+    const [told] = await Promise.allSettled([tellProblems(deps, release, selection.problems)]);
+    if (told.status === 'rejected' && isCode(told.reason, 'API_UNAVAILABLE')) throw told.reason;
     await records.writeProjection(release, projection);
     log.info({ release: keyOf(ref), result: projection.annotations[KEYS.result] }, 'result written');
-    for (const problem of selection.problems) await records.tellProblem(release, problem);
+    if (told.status === 'rejected') throw told.reason;
   }
   onResult(ref, world.releases.get(keyOf(ref))?.annotations[KEYS.result] as Result | undefined);
+}
+
+/** Each is one Event, by its name. */
+async function tellProblems(
+  { records }: Deps,
+  release: Release,
+  problems: readonly Problem[],
+): Promise<void> {
+  for (const problem of problems) await records.tellProblem(release, problem);
 }
 
 /** An action and the name of its run, by which all lines about it are found. */

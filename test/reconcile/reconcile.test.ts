@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { KEYS } from '../../src/decide/keys.ts';
 import { PostsyncError } from '../../src/errors.ts';
 import { aManualRun, anOutcome, aRelease, aRevision, aTest, LIMITS, moving } from '../support/model.ts';
 import { aWorld, type Death } from '../support/world.ts';
@@ -266,6 +267,24 @@ describe('a failure', () => {
       world.jobs().map(({ isStopping }) => isStopping),
       [true, true, false, false],
     );
+  });
+
+  test('to tell what a release cannot get is mended by the next look', async () => {
+    const world = aWorld({ release: aRelease({ annotations: { [KEYS.tests]: 'gone' } }), tests: [] });
+    world.failures.set('tell problem', new PostsyncError('API_UNAVAILABLE', 'down'));
+    await assert.rejects(world.look(), { code: 'API_UNAVAILABLE' });
+    world.failures.clear();
+    await world.look();
+    await world.look();
+    assert.deepEqual(world.writes, ['tell problem', 'write result']);
+    assert.equal(world.result(), 'pending');
+  });
+
+  test('to tell it for good does not keep the result from being written', async () => {
+    const world = aWorld({ release: aRelease({ annotations: { [KEYS.tests]: 'gone' } }), tests: [] });
+    world.failures.set('tell problem', new PostsyncError('API_FORBIDDEN', 'quota of events'));
+    await assert.rejects(world.look(), { code: 'API_FORBIDDEN' });
+    assert.equal(world.result(), 'pending');
   });
 
   test('by a conflict is passed on, for another look', async () => {
