@@ -119,10 +119,8 @@ function missing(name: string, { namespace }: Ref): Problem {
   return { name, reason: 'TestNotFound', message: `there is no SyncTest ${name} in namespace ${namespace}` };
 }
 
-function broken(test: Test, why: string): Problem {
-  const what =
-    test.kind === 'BuiltIn'
-      ? `the annotation postsync.dev/${test.ref.name}`
-      : `the SyncTest ${test.ref.name}`;
-  return { name: test.ref.name, reason: 'InvalidTest', message: `${what} cannot work: ${why}` };
+/** What is wrong with an annotation is a sentence of its own. */
+function broken({ kind, ref }: Test, why: string): Problem {
+  const message = kind === 'BuiltIn' ? why : `the SyncTest ${ref.name} cannot work: ${why}`;
+  return { name: ref.name, reason: 'InvalidTest', message };
 }

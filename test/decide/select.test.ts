@@ -23,6 +23,15 @@ function selected(
   ];
 }
 
+/** What a release is told of what it cannot get. */
+function told(
+  annotations: Readonly<Record<string, string>>,
+  builtIn: readonly Test[] = [],
+): readonly string[] {
+  const offer = { testsIn: () => [], labelsOf: () => undefined, builtIn };
+  return select(aRelease({ annotations }), offer, POLICY).problems.map(({ message }) => message);
+}
+
 function without(test: Test): Test {
   const { releases: _, ...rest } = test;
   return rest;
@@ -67,6 +76,13 @@ describe('a release asks for', () => {
       'gone TestNotFound',
       'bad InvalidTest',
     ]);
+  });
+});
+
+describe('what a release cannot get is told', () => {
+  test('once, where an annotation itself says what is wrong', () => {
+    const invalid = 'the annotation postsync.dev/http is not an http or https URL';
+    assert.deepEqual(told({}, [aTest('http', { kind: 'BuiltIn', invalid })]), [invalid]);
   });
 });
 
