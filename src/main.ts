@@ -29,7 +29,12 @@ async function main(argv: readonly string[]): Promise<number> {
   const { createLog } = await import('./log.ts');
   const { serve } = await import('./serve.ts');
   const log = createLog(parsed.config.logLevel);
-  return (await serve(parsed.config, log, stoppedBySignal())) === 'clean' ? 0 : 1;
+  try {
+    return (await serve(parsed.config, log, stoppedBySignal())) === 'clean' ? 0 : 1;
+  } catch (err) {
+    log.fatal(isCode(err, 'CONFIG_INVALID') ? { because: err.message } : { err }, 'postsync cannot run');
+    return 1;
+  }
 }
 
 /** Makes HTTP checks, inside of a Job. */

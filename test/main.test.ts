@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
@@ -20,6 +22,21 @@ function postsync(
     );
   });
 }
+
+/** A kubeconfig that names a cluster where nobody answers. */
+function aKubeconfig(t: TestContext, text = NOBODY): string {
+  const folder = mkdtempSync(join(tmpdir(), 'postsync-main-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, 'config'), text);
+  return join(folder, 'config');
+}
+
+const NOBODY = `
+current-context: a
+contexts: [{name: a, context: {cluster: a, user: a}}]
+clusters: [{name: a, cluster: {server: "https://127.0.0.1:9"}}]
+users: [{name: a, user: {token: x}}]
+`;
 
 /** Makes Node say that it is another version, before anything else is run. */
 function asVersion(version: string): string[] {
@@ -55,11 +72,27 @@ describe('the program', () => {
     assert.equal(missing.code, 4);
     assert.match(missing.stderr, /^cannot read KUBECONFIG=\/nowhere\/config: ENOENT/);
 
-    const file = join(mkdtempSync(join(tmpdir(), 'postsync-main-')), 'config');
-    t.after(() => rmSync(join(file, '..'), { recursive: true }));
-    writeFileSync(file, 'clusters: [');
+    const file = aKubeconfig(t, 'clusters: [');
     const broken = await postsync(t, ['run', 'apps/podinfo'], { env: { KUBECONFIG: file } });
     assert.equal(broken.code, 4);
     assert.match(broken.stderr, /^cannot read KUBECONFIG=.*: /);
+  });
+
+  test('says in a line of its log why the service cannot run', async (t) => {
+    const taken = createServer().listen(0);
+    t.after(() => taken.close());
+    await once(taken, 'listening');
+    const { port } = taken.address() as AddressInfo;
+
+    const { code, stdout, stderr } = await postsync(t, [`--port=${port}`, '--image=any'], {
+      env: { KUBECONFIG: aKubeconfig(t) },
+    });
+
+    const { level, msg, because } = JSON.parse(stdout) as Record<string, unknown>;
+    assert.deepEqual([code, stderr, level, msg], [1, '', 'fatal', 'postsync cannot run']);
+    assert.match(
+      String(because),
+      new RegExp(`^cannot listen on port ${port}: .*; set another POSTSYNC_PORT$`),
+    );
   });
 });

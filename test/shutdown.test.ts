@@ -92,7 +92,7 @@ test('a port that is taken is an error at once', async () => {
 
   await assert.rejects(
     listen(() => {}, port),
-    { code: 'EADDRINUSE' },
+    { code: 'CONFIG_INVALID', message: /EADDRINUSE/ },
   );
   server.close();
 });

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { PostsyncError } from '../errors.ts';
 
 /** A sender that dawdles holds a connection no longer than this. */
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -14,7 +15,7 @@ const MAX_CONNECTIONS = 1024;
  * An HTTP server with a limit for everything that a sender could draw out.
  *
  * @returns the server, and the port: a free one where 0 was asked for
- * @throws when the port cannot be had
+ * @throws {PostsyncError} `CONFIG_INVALID`: the port cannot be had
  */
 export async function listen(
   app: RequestListener,
@@ -32,6 +33,11 @@ export async function listen(
   );
   server.maxConnections = MAX_CONNECTIONS;
   server.listen(port);
-  await once(server, 'listening');
+  try {
+    await once(server, 'listening');
+  } catch (cause) {
+    const message = `cannot listen on port ${port}: ${(cause as Error).message}; set another POSTSYNC_PORT`;
+    throw new PostsyncError('CONFIG_INVALID', message, { cause });
+  }
   return { server, port: (server.address() as AddressInfo).port };
 }
