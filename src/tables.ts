@@ -1,17 +1,17 @@
 import { z } from 'zod';
 import { KEYS } from './decide/keys.ts';
 import { keyOf, type Ref, type Release, type Run, releaseOf } from './decide/model.ts';
-import { PostsyncError } from './errors.ts';
 import type { Kubernetes, Query, Resource } from './kubernetes.ts';
 import type { Logger } from './log.ts';
-import { follow } from './receive/watch.ts';
+import { follow, type Sink } from './receive/watch.ts';
 import { type NamespaceLabels, releaseKeyOf, type World } from './reconcile/world.ts';
 import { readRelease } from './record/objects.ts';
 import { readRun } from './record/run-object.ts';
+import { type Complaint, FAILED_CREATE, FAILED_MOUNT, readComplaint } from './run/complaint.ts';
 import { readJob } from './run/job-view.ts';
 import type { JobTables } from './run/jobs.ts';
 import { OURS } from './run/labels.ts';
-import { type FailedCreate, readFailedCreate, readPod } from './run/pod-view.ts';
+import { readPod } from './run/pod-view.ts';
 import {
   type GithubDefaults,
   githubTest,
@@ -93,8 +93,16 @@ export function createTables(options: TablesOptions): Tables {
   });
   const complaints: JobTables['complaints'] = table({
     read: readComplaint,
-    groupOf: ({ jobUid }) => jobUid,
-    onChange: (complaint, previous) => onPart(complaint ?? previous),
+    groupOf: ({ uid }) => uid,
+    onChange(complaint, previous) {
+      const { namespace, name: jobName } = (complaint ?? previous) as Complaint;
+      onPart({ namespace, jobName });
+    },
+  });
+  const mounts: JobTables['mounts'] = table({
+    read: readComplaint,
+    groupOf: keyOf,
+    onChange: (complaint, previous) => onPart(pods.get(keyOf((complaint ?? previous) as Complaint))),
   });
 
   function testsReaching(namespace: string): Ref[] {
@@ -110,6 +118,7 @@ export function createTables(options: TablesOptions): Tables {
     jobs,
     pods,
     complaints,
+    mounts,
     builtIn: (release) => builtIn(release, options.github),
   };
 }
@@ -124,26 +133,40 @@ export interface FollowAllOptions {
 /** Watches everything that the tables keep, until the signal aborts. @returns when all of it was listed once */
 export function followAll(kubernetes: Kubernetes, tables: Tables, options: FollowAllOptions): Promise<void> {
   const { signal, resyncMs, testsNamespace, log } = options;
-  const followOne = <T>(resource: Resource, table: Table<T>, query: Query = {}) =>
+  const followOne = (resource: Resource, sink: Sink, query: Query = {}) =>
     new Promise<void>((resolve) => {
       const onTrouble = (err: unknown, delayMs: number) =>
         log.warn({ err, resource, delayMs: Math.round(delayMs) }, 'watch interrupted');
       void follow(
         kubernetes,
-        { target: { resource }, query, sink: table },
+        { target: { resource }, query, sink },
         { signal, resyncMs, onSynced: resolve, onTrouble },
       );
     });
-  const complaints = { fieldSelector: 'involvedObject.kind=Job,reason=FailedCreate' };
   return Promise.all([
     followOne('helmreleases', tables.releases),
     followOne('synctests', tables.tests),
     followOne('synctestruns', tables.runs),
     followOne('jobs', tables.jobs, { labelSelector: OURS }),
-    followOne('pods', tables.pods, { labelSelector: OURS }),
-    followOne('events', tables.complaints, complaints),
+    // Of which only those about Pods that are known are kept.
+    followOne('pods', tables.pods, { labelSelector: OURS }).then(() =>
+      followOne('events', ofOurPods(tables), { fieldSelector: FAILED_MOUNT }),
+    ),
+    followOne('events', tables.complaints, { fieldSelector: FAILED_CREATE }),
     ...(testsNamespace === undefined ? [] : [followOne('namespaces', tables.namespaces)]),
   ]).then(() => undefined);
+}
+
+/** Most of a cluster's Pods are not ours. What is said of one before it is known is said again. */
+function ofOurPods({ pods, mounts }: Pick<Tables, 'pods' | 'mounts'>): Sink {
+  return {
+    upsert(object) {
+      const { involvedObject } = object as { readonly involvedObject?: Ref };
+      if (involvedObject && pods.get(keyOf(involvedObject))) mounts.upsert(object);
+    },
+    remove: (object) => mounts.remove(object),
+    relist: () => mounts.relist(),
+  };
 }
 
 /** The built-in tests that a release's annotations ask for. */
@@ -172,10 +195,4 @@ const Namespace = z.object({
 
 function readNamespace(object: unknown): NamespaceLabels {
   return Namespace.parse(object).metadata;
-}
-
-function readComplaint(object: unknown): FailedCreate {
-  const complaint = readFailedCreate(object);
-  if (complaint) return complaint;
-  throw new PostsyncError('OBJECT_INVALID', 'an Event is not a FailedCreate of a Job');
 }

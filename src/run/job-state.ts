@@ -82,7 +82,9 @@ function outOfTime(job: JobView, { at }: JobEnd, mine: readonly PodView[], told:
     return { verdict: 'failed', reason: 'TimedOut', message, finishedAt: at };
   }
   const cause =
-    mine.length === 0 && told.events.length === 0 ? '' : `: ${waitingFor(job, mine.at(-1), told).message}`;
+    mine.length === 0 && told.complaints.length === 0
+      ? ''
+      : `: ${waitingFor(job, mine.at(-1), told).message}`;
   return inconclusive(
     'StartTimedOut',
     `no container was seen to run before the deadline of its Job${cause}`,

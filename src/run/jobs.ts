@@ -7,18 +7,22 @@ import { logUrl } from '../log-url.ts';
 import type { Jobs, KnownJob } from '../ports.ts';
 import type { SyncTest } from '../synctest.ts';
 import type { Table } from '../table.ts';
+import type { Complaint } from './complaint.ts';
 import { recordedOutcome } from './helm-test.ts';
 import { createJob, sealJob, stopJob, wordsOf } from './job.ts';
 import { jobStateOf } from './job-state.ts';
 import { type JobSettings, jobFor, jobNamespace } from './job-template.ts';
 import type { JobView } from './job-view.ts';
-import type { FailedCreate, PodView } from './pod-view.ts';
+import type { PodView } from './pod-view.ts';
 
-/** What is known of our Jobs: they are grouped by release, Pods and complaints by the Job's uid. */
+/** What is known of our Jobs: they are grouped by release, Pods by the Job's uid. */
 export interface JobTables {
   readonly jobs: Table<JobView>;
   readonly pods: Table<PodView>;
-  readonly complaints: Table<FailedCreate>;
+  /** That no Pod can be made, by the Job's uid. */
+  readonly complaints: Table<Complaint>;
+  /** That no volume can be mounted, by the Pod's namespace and name. */
+  readonly mounts: Table<Complaint>;
 }
 
 export interface JobsOptions {
@@ -34,7 +38,7 @@ const MOST_STUCK = 10_000;
 
 /** Runs tests as Jobs, and remembers what the API server answered. */
 export function createJobs(kubernetes: Kubernetes, tables: JobTables, options: JobsOptions): Jobs {
-  const { jobs, pods, complaints } = tables;
+  const { jobs, pods, complaints, mounts } = tables;
   const { settings, logUrlTemplate, onRefused } = options;
 
   /** When the containers that cannot be started were seen so first. After a restart, half a minute is given anew. */
@@ -100,8 +104,10 @@ export function createJobs(kubernetes: Kubernetes, tables: JobTables, options: J
   return {
     stateOf(run, now) {
       const job = jobOf(run);
-      const told = { events: job ? complaints.in(job.uid) : [], seenSince: firstSeen(now) };
-      return job && jobStateOf(job, pods.in(job.uid), told, now);
+      if (!job) return undefined;
+      const mine = pods.in(job.uid);
+      const said = [...complaints.in(job.uid), ...mine.flatMap((pod) => mounts.in(keyOf(pod)))];
+      return jobStateOf(job, mine, { complaints: said, seenSince: firstSeen(now) }, now);
     },
     async start(run: Run, syncTest, release: Release, now) {
       const wanted = jobFor({ run, syncTest, release, settings });

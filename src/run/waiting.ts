@@ -1,8 +1,9 @@
 import { keyOf, type Reason, type Time } from '../decide/model.ts';
+import type { Complaint } from './complaint.ts';
 import { HELM_TEST_ACCOUNT } from './helm-test-container.ts';
 import type { JobView } from './job-view.ts';
 import { quoted } from './pod-outcome.ts';
-import type { ContainerView, FailedCreate, PodView } from './pod-view.ts';
+import type { ContainerView, PodView } from './pod-view.ts';
 
 /** What keeps a Job's container from running. */
 export interface Waiting {
@@ -27,17 +28,31 @@ const FATAL: Readonly<Record<string, Reason>> = {
   RunContainerError: 'ConfigError',
 };
 
+/** What somebody has to create. */
+const MISSING = {
+  account: /serviceaccount "[^"]*" not found/,
+  content: /(secret|configmap) "[^"]*" not found/i,
+} as const;
+
+/**
+ * It is missing when that is said again after so long. Who complained tries again after as much time as has passed, and
+ * says nothing when it was there: until then nobody can tell.
+ */
+const LASTING_MS = 30_000;
+
 /** What is known beside a Job and its Pods. */
 export interface Told {
-  readonly events: readonly FailedCreate[];
+  /** Of the Job and its Pods; those of others are passed over. */
+  readonly complaints: readonly Complaint[];
   /** Since when what has this name is seen, which the API does not tell of a container that waits. */
   readonly seenSince: (name: string) => Time;
 }
 
 /** Says why no container of a Job has run yet. */
-export function waitingFor(job: JobView, pod: PodView | undefined, { events, seenSince }: Told): Waiting {
+export function waitingFor(job: JobView, pod: PodView | undefined, told: Told): Waiting {
   const since = job.startTime ?? job.createdAt;
-  if (!pod) return { since, ...withoutPod(job, events), fatal: false };
+  const { complaints, seenSince } = told;
+  if (!pod) return { since, fatal: false, ...withoutPod(job, complaints) };
   if (pod.unschedulable !== undefined) {
     return {
       since,
@@ -48,22 +63,50 @@ export function waitingFor(job: JobView, pod: PodView | undefined, { events, see
   }
   const stuck = pod.containers.find(({ state }) => state.kind === 'waiting' && FATAL[state.reason]);
   if (stuck) return { ...stuckBy(job, stuck), since: seenSince(`${keyOf(pod)}/${stuck.name}`) };
-  return { since, reason: 'StartTimedOut', message: progress(pod), fatal: false };
+  return {
+    since,
+    reason: 'StartTimedOut',
+    message: progress(pod),
+    fatal: false,
+    ...unmounted(job, pod, complaints),
+  };
 }
 
-function withoutPod(job: JobView, events: readonly FailedCreate[]): Pick<Waiting, 'reason' | 'message'> {
+type Cause = Pick<Waiting, 'reason' | 'message'> & Partial<Waiting>;
+
+function withoutPod(job: JobView, complaints: readonly Complaint[]): Cause {
   const { uid, namespace, suspended } = job;
-  const refused = events.filter(({ jobUid }) => jobUid === uid).toSorted((a, b) => b.at - a.at)[0];
+  const mine = complaints.filter((one) => one.uid === uid && one.namespace === namespace);
+  const refused = heard(mine, MISSING.account);
   if (refused) {
-    const isUnequipped = refused.message.includes(`serviceaccount "${HELM_TEST_ACCOUNT}" not found`);
+    const isUnequipped = refused.said.includes(`serviceaccount "${HELM_TEST_ACCOUNT}" not found`);
     const hint = isUnequipped ? `; apply manifests/components/helm-test in namespace ${namespace}` : '';
-    return {
-      reason: 'PodRefused',
-      message: `its Pod cannot be created${quoted(job, refused.message)}${hint}`,
-    };
+    const message = `its Pod cannot be created${quoted(job, refused.said)}${hint}`;
+    return { reason: 'PodRefused', message, ...refused.lasting };
   }
   if (suspended) return { reason: 'Unschedulable', message: 'its Job is suspended' };
   return { reason: 'StartTimedOut', message: 'its Pod is not created yet' };
+}
+
+/** What keeps the volumes of a Pod from being mounted, before which nothing of it runs. */
+function unmounted(job: JobView, pod: PodView, complaints: readonly Complaint[]): Cause | undefined {
+  const mine = complaints.filter(({ namespace, name }) => namespace === pod.namespace && name === pod.name);
+  const failed = heard(mine, MISSING.content);
+  if (!failed || !pod.containers.every(({ state }) => state.kind === 'waiting')) return undefined;
+  const message = `a volume of its Pod cannot be mounted${quoted(job, failed.said)}`;
+  return { reason: failed.isMissing ? 'ConfigError' : 'StartTimedOut', message, ...failed.lasting };
+}
+
+/** The newest complaint, and whether it says that something is missing, and has been for long. */
+function heard(complaints: readonly Complaint[], missing: RegExp) {
+  const newest = complaints.toSorted((a, b) => b.at - a.at)[0];
+  if (!newest) return undefined;
+  const isMissing = missing.test(newest.message);
+  const since = Math.min(
+    ...complaints.filter(({ message }) => missing.test(message)).map((one) => one.since),
+  );
+  const isLasting = isMissing && newest.at - since >= LASTING_MS;
+  return { said: newest.message, isMissing, lasting: isLasting ? { since, fatal: true } : {} };
 }
 
 function stuckBy(

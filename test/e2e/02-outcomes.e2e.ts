@@ -105,6 +105,18 @@ const ROWS: Readonly<Record<string, Row>> = {
     reason: 'ConfigError',
     message: /missing/,
   },
+  'a Secret that is not there for a volume is inconclusive, long before the time to start is up': {
+    spec: { job: shell('exit 0', { secrets: [{ name: 'missing', mountPath: '/missing' }] }) },
+    phase: 'Inconclusive',
+    reason: 'ConfigError',
+    message: /secret "missing" not found/,
+  },
+  'a service account that is not there is inconclusive, long before the time to start is up': {
+    spec: { job: shell('exit 0', { serviceAccountName: 'missing' }) },
+    phase: 'Inconclusive',
+    reason: 'PodRefused',
+    message: /serviceaccount "missing" not found/,
+  },
   'a Pod that fits on no node is inconclusive': {
     spec: { startTimeout: '10s', job: template('exit 0', { nodeSelector: { 'no-such': 'node' } }) },
     phase: 'Inconclusive',

@@ -166,12 +166,13 @@ describe('the Job that runs the hooks', () => {
     Object.assign(served.metadata ?? {}, { uid: 'u', creationTimestamp: iso(NOON) });
     const refusal = (account: string) => ({
       namespace: 'web',
-      jobName: 'x',
-      jobUid: 'u',
+      name: 'x',
+      uid: 'u',
       message: `pods "x" is forbidden: serviceaccount "${account}" not found`,
+      since: NOON,
       at: NOON,
     });
-    const told = (account: string) => ({ events: [refusal(account)], seenSince: () => NOON });
+    const told = (account: string) => ({ complaints: [refusal(account)], seenSince: () => NOON });
     const said = (account: string) => waitingFor(readJob(served), undefined, told(account)).message;
     assert.match(said('postsync-helm-test'), /; apply manifests\/components\/helm-test in namespace web$/);
     assert.equal(said('other'), 'its Pod cannot be created');

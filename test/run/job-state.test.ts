@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import type { RunState } from '../../src/decide/model.ts';
+import { type Complaint, readComplaint } from '../../src/run/complaint.ts';
 import { jobStateOf } from '../../src/run/job-state.ts';
 import { type JobView, readJob } from '../../src/run/job-view.ts';
-import { type FailedCreate, type PodView, readFailedCreate, readPod } from '../../src/run/pod-view.ts';
+import { type PodView, readPod } from '../../src/run/pod-view.ts';
 
 /** What a watch on a real cluster (Kubernetes 1.36) showed of one Job, in order. */
 function* replay(name: string): Generator<RunState> {
@@ -12,15 +13,15 @@ function* replay(name: string): Generator<RunState> {
   let job: JobView | undefined;
   let now = 0;
   const pods = new Map<string, PodView>();
-  const events: FailedCreate[] = [];
+  const complaints: Complaint[] = [];
   for (const line of readFileSync(file, 'utf8').trimEnd().split('\n')) {
     const { resource, type, object } = JSON.parse(line);
     for (const [time] of line.matchAll(/\d{4}-\d\d-\d\dT[\d:]{8}Z/g)) now = Math.max(now, Date.parse(time));
     if (resource === 'jobs') job = readJob(object);
-    else if (resource === 'events') events.push(readFailedCreate(object));
+    else if (resource === 'events') complaints.push(readComplaint(object));
     else if (type === 'DELETED') pods.delete(object.metadata.name);
     else pods.set(object.metadata.name, readPod(object));
-    if (job) yield jobStateOf(job, [...pods.values()], { events, seenSince: () => now }, now);
+    if (job) yield jobStateOf(job, [...pods.values()], { complaints, seenSince: () => now }, now);
   }
 }
 
@@ -86,7 +87,7 @@ const WAITS: Readonly<Record<string, [reason: string, message: RegExp, fatal: bo
   'no-such-secret': ['ConfigError', /secret "absent" not found/, true],
   'runs-as-root': ['ConfigError', /non-root policy/, true],
   unschedulable: ['Unschedulable', /nodes are available/, false],
-  'no-such-service-account': ['PodRefused', /^its Pod cannot be created: .*"absent" not found/, false],
+  'no-such-service-account': ['PodRefused', /^its Pod cannot be created: .*"absent" not found/, true],
 };
 
 describe('why no container has run yet', () => {

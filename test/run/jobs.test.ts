@@ -4,10 +4,11 @@ import { keyOf, type Ref, type Run } from '../../src/decide/model.ts';
 import { iso } from '../../src/decide/time.ts';
 import { type ErrorCode, isCode, isServerError, PostsyncError } from '../../src/errors.ts';
 import type { Kubernetes } from '../../src/kubernetes.ts';
+import { type Complaint, readComplaint } from '../../src/run/complaint.ts';
 import { type JobView, readJob } from '../../src/run/job-view.ts';
 import { createJobs } from '../../src/run/jobs.ts';
 import { JOB_KEYS } from '../../src/run/labels.ts';
-import { type FailedCreate, type PodView, readFailedCreate, readPod } from '../../src/run/pod-view.ts';
+import { type PodView, readPod } from '../../src/run/pod-view.ts';
 import { readSyncTest } from '../../src/synctest.ts';
 import { createTable } from '../../src/table.ts';
 import { aKubernetes } from '../support/kubernetes.ts';
@@ -48,17 +49,18 @@ function jobsOf(kubernetes: Kubernetes, known: readonly object[] = []) {
   const rest = { onChange: () => undefined, onUnreadable: () => undefined };
   const jobs = createTable<JobView>({ ...rest, read: readJob, groupOf: ({ release }) => keyOf(release) });
   const pods = createTable<PodView>({ ...rest, read: readPod, groupOf: ({ jobUid }) => jobUid });
-  const complaints = createTable<FailedCreate>({
-    ...rest,
-    read: readFailedCreate,
-    groupOf: ({ jobUid }) => jobUid,
-  });
+  const complaints = createTable<Complaint>({ ...rest, read: readComplaint, groupOf: ({ uid }) => uid });
+  const mounts = createTable<Complaint>({ ...rest, read: readComplaint, groupOf: keyOf });
   for (const job of known) jobs.upsert(job);
   const put = (pod: object) => pods.upsert(pod);
   const settings = { image: 'postsync', clusterName: '', jobDefaults: {} };
   const told: string[] = [];
   const onRefused = (test: Ref, words: string) => void told.push(`${keyOf(test)}: ${words}`);
-  return { jobs: createJobs(kubernetes, { jobs, pods, complaints }, { settings, onRefused }), told, put };
+  return {
+    jobs: createJobs(kubernetes, { jobs, pods, complaints, mounts }, { settings, onRefused }),
+    told,
+    put,
+  };
 }
 
 function started(uid: string): Run {
@@ -170,10 +172,11 @@ describe('the Job of a run', () => {
   });
 });
 
+const waits = (reason: string) => ({ waiting: { reason } });
+
 describe('a container that cannot be started', () => {
   const running = { running: { startedAt: iso(NOON) } };
   const done = { terminated: { exitCode: 0 } };
-  const waits = (reason: string) => ({ waiting: { reason } });
   let version = 0;
   const aPod = (name: string, [before = {}, main = {}]: readonly object[]) => ({
     metadata: {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RunState } from '../../src/decide/model.ts';
+import type { Complaint } from '../../src/run/complaint.ts';
 import { jobStateOf } from '../../src/run/job-state.ts';
 import type { JobView } from '../../src/run/job-view.ts';
-import type { ContainerState, ContainerView, FailedCreate, PodView } from '../../src/run/pod-view.ts';
+import type { ContainerState, ContainerView, PodView } from '../../src/run/pod-view.ts';
 
 const at = (seconds: number) => Date.UTC(2026, 10, 21, 10, 0, seconds);
 const NOW = at(50);
@@ -49,6 +50,10 @@ function pod(containers: readonly ContainerView[], changes: Partial<PodView> = {
   };
 }
 
+function complaint(changes: Partial<Complaint> = {}): Complaint {
+  return { namespace: 'apps', name: 'r', uid: 'job-1', message: 'no', since: at(3), at: at(3), ...changes };
+}
+
 const main = (state: ContainerState, name = 'test'): ContainerView => ({ name, role: 'main', state });
 const running: ContainerState = { kind: 'running', since: at(5) };
 const ended = (exitCode: number, more: Partial<Extract<ContainerState, { kind: 'ended' }>> = {}) =>
@@ -67,8 +72,8 @@ const failedWith = (message: string) => ({
   message,
   at: at(10),
 });
-const stateOf = (view: JobView, pods: readonly PodView[], events: readonly FailedCreate[] = []) =>
-  jobStateOf(view, pods, { events, seenSince: () => NOW }, NOW);
+const stateOf = (view: JobView, pods: readonly PodView[], complaints: readonly Complaint[] = []) =>
+  jobStateOf(view, pods, { complaints, seenSince: () => NOW }, NOW);
 
 function reasonOf(state: RunState): string {
   return state.phase === 'ended' ? state.outcome.reason : state.phase;
@@ -226,9 +231,10 @@ test('so does what Kubernetes says of the Pod, which may name what is there', ()
   const states = [
     (view: JobView) => stateOf(view, [pod([stuck], { phase: 'Pending' })]),
     (view: JobView) =>
-      stateOf(view, [pod([], { phase: 'Pending', unschedulable: 'claim "hush" not found' })]),
+      stateOf(view, [pod([], { phase: 'Pending' })], [complaint({ name: 'r-1', message: 'hush' })]),
     (view: JobView) =>
-      stateOf(view, [], [{ namespace: 'apps', jobName: 'r', jobUid: view.uid, message: 'hush', at: at(3) }]),
+      stateOf(view, [pod([], { phase: 'Pending', unschedulable: 'claim "hush" not found' })]),
+    (view: JobView) => stateOf(view, [], [complaint({ uid: view.uid, message: 'hush' })]),
     (view: JobView) =>
       stateOf({ ...view, end: failedWith('hush') }, [
         pod([], { phase: 'Failed', reason: 'UnexpectedAdmissionError', message: 'hush' }),
@@ -249,8 +255,7 @@ test('so does what Kubernetes says of the Pod, which may name what is there', ()
 
 test("another Job's Pods and Events are passed over", () => {
   const foreign = pod([main(ended(0))], { jobUid: 'job-0' });
-  const event = { namespace: 'apps', jobName: 'r', jobUid: 'job-0', message: 'no', at: at(3) };
-  const state = stateOf(job(), [foreign], [event]);
+  const state = stateOf(job(), [foreign], [complaint({ uid: 'job-0' })]);
   assert.equal(messageOf(state), 'its Pod is not created yet');
 });
 
@@ -267,4 +272,45 @@ test('a suspended Job waits since it was created, and counts anew when it is let
   ]);
   const taken = stateOf(job({ suspended: true }), [pod([main(running)], { deleted: { at: at(20) } })]);
   assert.equal(reasonOf(taken), 'Disrupted');
+});
+
+test('a service account that is still missing after half a minute is not waited for; a quota is', () => {
+  const missing = 'pods "r-" is forbidden: serviceaccount "e2e" not found';
+  const fatal = (message: string, said: number) => {
+    const state = stateOf(job(), [], [complaint({ message, since: at(3), at: at(said) })]);
+    return state.phase === 'waiting' && [state.reason, state.since, state.fatal];
+  };
+  assert.deepEqual(fatal(missing, 18), ['PodRefused', at(1), false]);
+  assert.deepEqual(fatal(missing, 34), ['PodRefused', at(3), true]);
+  assert.deepEqual(fatal('exceeded quota: none', 34), ['PodRefused', at(1), false]);
+});
+
+test('nor is a Secret or ConfigMap that a volume is of; what else keeps it from being mounted may pass', () => {
+  const creating = main({ kind: 'waiting', reason: 'ContainerCreating', message: '' });
+  const pending = pod([creating], { phase: 'Pending' });
+  const shown = (message: string, said: number, containers = [creating]) => {
+    const mount = complaint({ name: pending.name, message, since: at(3), at: at(said) });
+    const state = stateOf(job(), [{ ...pending, containers }], [mount]);
+    return state.phase === 'waiting' && [state.reason, state.fatal, state.message];
+  };
+  for (const what of ['secret', 'configmap']) {
+    const said = `MountVolume.SetUp failed for volume "v" : ${what} "e2e" not found`;
+    const message = `a volume of its Pod cannot be mounted: ${said}`;
+    assert.deepEqual(shown(said, 18), ['ConfigError', false, message]);
+    assert.deepEqual(shown(said, 34), ['ConfigError', true, message]);
+  }
+  const busy = 'Unable to attach or mount volumes: timed out waiting for the condition';
+  const message = `a volume of its Pod cannot be mounted: ${busy}`;
+  assert.deepEqual(shown(busy, 34), ['StartTimedOut', false, message]);
+  const init: ContainerView = { name: 'before', role: 'init', state: running };
+  const passed = 'init container before is still running';
+  assert.deepEqual(shown(busy, 34, [creating, init]), ['StartTimedOut', false, passed]);
+});
+
+test('what is missing is so since it was said first, in whichever Event', () => {
+  const message = 'pods "r-" is forbidden: serviceaccount "e2e" not found';
+  const twice = [3, 34].map((second) => complaint({ message, since: at(second), at: at(second) }));
+  const state = stateOf(job(), [], twice);
+  assert.ok(state.phase === 'waiting' && state.fatal);
+  assert.equal(state.since, at(3));
 });

@@ -41,7 +41,7 @@ export function stateOfHook(
     },
   };
   // Whoever follows a hook remembers since when it is stuck.
-  const told = { events: [], seenSince: () => now };
+  const told = { complaints: [], seenSince: () => now };
   if (kind === 'Job')
     return jobStateOf(
       readJob({ ...object, metadata: { ...metadata, ...keys } }),
