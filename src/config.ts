@@ -69,8 +69,9 @@ export function parseConfig(
   const given = [...texts].filter(([, { text }]) => text !== '').map(([name, { text }]) => [name, text]);
   const parsed = schema(outside).safeParse(Object.fromEntries(given));
   for (const { message, path } of parsed.error?.issues ?? []) {
-    const name = String(path[0]);
-    problems.push(`✖ ${message}\n  → at ${texts.get(name)?.from ?? variableOf(name)}`);
+    const [name = '', ...inside] = path.map(String);
+    const key = inside.length > 0 ? `, ${inside.join('.')}` : '';
+    problems.push(`✖ ${message}\n  → at ${texts.get(name)?.from ?? variableOf(name)}${key}`);
   }
   if (parsed.success && problems.length === 0) return { kind: 'config', config: parsed.data };
   throw new PostsyncError('CONFIG_INVALID', `the configuration is not valid\n${problems.join('\n')}`);

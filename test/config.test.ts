@@ -152,7 +152,7 @@ describe('the configuration', () => {
       apps: '0123456789abcdef',
     });
     const problems = refused(['--flagger-tokens-file=/short.yaml']);
-    assert.match(problems, /16 characters\n.*--flagger-tokens-file/);
+    assert.match(problems, /16 characters\n.*--flagger-tokens-file, apps\n/);
     assert.doesNotMatch(problems, /hunter2|0123456789abcdef/);
   });
 
@@ -169,7 +169,7 @@ describe('a mistake in the configuration', () => {
     const wrong = { read: () => Buffer.from('tolerations: {}\nlables: {team: web}'), hostname: () => 'here' };
     assert.throws(() => parseConfig(['--job-defaults-file=/jobs.yaml'], {}, wrong), {
       code: 'CONFIG_INVALID',
-      message: /expected array[^]*lables/,
+      message: /expected array.*\n {2}→ at --job-defaults-file, tolerations\n[^]*lables/,
     });
   });
 
