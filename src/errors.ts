@@ -47,14 +47,26 @@ export type ErrorCode =
 export class PostsyncError extends Error {
   override readonly name = 'PostsyncError';
   readonly code: ErrorCode;
+  /** Of `API_UNAVAILABLE`: the server itself said that something failed, such as a webhook it asked. */
+  readonly isAnswer?: true;
 
-  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options?: { cause?: unknown; isAnswer?: boolean | undefined },
+  ) {
     super(message, options);
     this.code = code;
+    if (options?.isAnswer) this.isAnswer = true;
   }
 }
 
 /** Tells whether an error is ours and has one of these codes. */
 export function isCode(error: unknown, ...codes: readonly ErrorCode[]): error is PostsyncError {
   return error instanceof PostsyncError && codes.includes(error.code);
+}
+
+/** Tells whether the API server answered with a 5xx. What it was asked for may have been done all the same. */
+export function isServerError(error: unknown): error is PostsyncError {
+  return isCode(error, 'API_UNAVAILABLE') && error.isAnswer === true;
 }

@@ -236,7 +236,10 @@ function refusal(verb: string, target: Target, status: number, text: string): Po
   const { reason, message } = statusOf(text);
   const conflict = reason === 'AlreadyExists' ? 'API_EXISTS' : 'API_CONFLICT';
   const code = status === 409 ? conflict : (CODES[status] ?? 'API_UNAVAILABLE');
-  return new PostsyncError(code, `cannot ${verb} ${describe(target)}: ${message ?? `HTTP ${status}`}`);
+  const isAnswer = status >= 500;
+  return new PostsyncError(code, `cannot ${verb} ${describe(target)}: ${message ?? `HTTP ${status}`}`, {
+    isAnswer,
+  });
 }
 
 /** A `Status` object, if the answer is one: a proxy in between may have sent HTML. */

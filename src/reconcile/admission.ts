@@ -12,9 +12,11 @@ export interface Admission {
   count(run: Run, test: Test | undefined): void;
   /** A run has ended, or is gone. */
   leave(run: Run): void;
+  /** A run could not be started, and asks again. The time it had to start stays spent. */
+  giveBack(run: Run): void;
   /** A run that waited has not asked again: it stands in nobody's way. */
   withdraw(run: Run): void;
-  /** When a run was admitted. */
+  /** When a run was admitted; later, by as long as its place was given back. */
   admittedAt(run: Run): Time | undefined;
   readonly waiting: number;
   readonly running: number;
@@ -36,9 +38,12 @@ export function createAdmission({ maxRuns, now, onRoom }: AdmissionOptions): Adm
   const waiting = new Map<string, Waiting>();
   const running = new Map<string, Claim & { readonly at: Time }>();
 
+  /** How long a run had a place that it gave back. */
+  const spentMs = new Map<string, number>();
+
   function enter(claim: Claim): void {
     waiting.delete(claim.run);
-    running.set(claim.run, { ...claim, at: now() });
+    running.set(claim.run, { ...claim, at: now() - (spentMs.get(claim.run) ?? 0) });
   }
 
   /** Tells those who wait and now may start; they ask again. */
@@ -68,8 +73,17 @@ export function createAdmission({ maxRuns, now, onRoom }: AdmissionOptions): Adm
     },
     leave(run) {
       const key = keyOf(run.ref);
+      spentMs.delete(key);
       const waited = waiting.delete(key);
       if (running.delete(key) || waited) offer();
+    },
+    giveBack(run) {
+      const key = keyOf(run.ref);
+      const claim = running.get(key);
+      if (!claim) return;
+      running.delete(key);
+      spentMs.set(key, now() - claim.at);
+      offer();
     },
     withdraw(run) {
       if (waiting.delete(keyOf(run.ref))) offer();

@@ -43,11 +43,34 @@ export async function perform(deps: Deps, observed: Observed, action: Action): P
 }
 
 async function start(deps: Deps, observed: Observed, run: Run): Promise<Performed> {
-  const { world, records, admission } = deps;
+  const { world, admission } = deps;
   const { release } = observed;
   const syncTest = syncTestOf(world, run, release);
   if (!syncTest || !release.revision) return { heldBack: true };
   if (!admission.ask(run, syncTest.test)) return { heldBack: true };
+  try {
+    return await startAdmitted(deps, observed, run, syncTest);
+  } catch (error) {
+    // It may be minutes until it is tried again, and others could start meanwhile.
+    if (!goesOn(deps, observed, run)) admission.giveBack(run);
+    throw error;
+  }
+}
+
+/** Whether a run was started, as far as is known now; its Job may not be written down on it. */
+function goesOn({ world, jobs }: Deps, { release }: Observed, run: Run): boolean {
+  const now = world.runs.get(keyOf(run.ref)) ?? run;
+  return isStarted(now) || jobs.of(release.ref).some(({ runUid }) => runUid === run.uid);
+}
+
+async function startAdmitted(
+  deps: Deps,
+  observed: Observed,
+  run: Run,
+  syncTest: SyncTest,
+): Promise<Performed> {
+  const { records } = deps;
+  const { release } = observed;
   const late = await records.notRolledOut(release.workloads);
   if (late) {
     const message = `${late.resource} ${late.namespace}/${late.name} is not rolled out`;
@@ -75,7 +98,10 @@ async function startJob(deps: Deps, observed: Observed, run: Run, syncTest: Sync
   return DONE;
 }
 
-/** What cannot work ends the run at once; what may work later, such as a full quota, until the time to start is up. */
+/**
+ * What cannot work ends the run at once; what may work later, such as a full quota or a broken webhook, when the time to
+ * start is up. Where the Job was created all the same, the next start finds it by its name.
+ */
 async function refused(
   deps: Deps,
   observed: Observed,
@@ -87,7 +113,7 @@ async function refused(
     const reason = error.code === 'API_REJECTED' ? 'JobRefused' : 'JobConflict';
     return refuse(deps, observed, run, { syncTest, reason, message });
   }
-  if (!isCode(error, 'API_FORBIDDEN', 'API_NOT_FOUND')) throw error;
+  if (!isCode(error, 'API_FORBIDDEN', 'API_NOT_FOUND') && !isServerError(error)) throw error;
   return holdBack(deps, observed, run, { syncTest, reason: 'PodRefused', message });
 }
 

@@ -1,6 +1,6 @@
 import type { V1Job } from '@kubernetes/client-node';
 import { type JobRef, keyOf, type Ref } from '../decide/model.ts';
-import { isCode, PostsyncError } from '../errors.ts';
+import { isCode, isServerError, PostsyncError } from '../errors.ts';
 import type { Kubernetes, Target } from '../kubernetes.ts';
 import type { Refused } from '../ports.ts';
 import { isSameSpec } from './same-spec.ts';
@@ -67,10 +67,15 @@ export async function dryRun(kubernetes: Kubernetes, job: V1Job): Promise<Refuse
     return undefined;
   } catch (error) {
     if (isCode(error, 'API_EXISTS')) return undefined;
-    if (!isCode(error, 'API_REJECTED', 'API_FORBIDDEN', 'API_NOT_FOUND')) throw error;
+    if (!isRefusal(error)) throw error;
     // A quota, a webhook or a namespace may be another one tomorrow; the Job itself will not.
     return { words: wordsOf(error), isFinal: error.code === 'API_REJECTED' };
   }
+}
+
+/** Whether the API server, or what it asked, said no to a Job. Without an answer nobody knows. */
+export function isRefusal(error: unknown): error is PostsyncError {
+  return isCode(error, 'API_REJECTED', 'API_FORBIDDEN', 'API_NOT_FOUND') || isServerError(error);
 }
 
 /** What the API server itself said when it refused a Job. */

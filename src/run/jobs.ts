@@ -9,7 +9,7 @@ import type { SyncTest } from '../synctest.ts';
 import type { Table } from '../table.ts';
 import type { Complaint } from './complaint.ts';
 import { recordedOutcome } from './helm-test.ts';
-import { createJob, sealJob, stopJob, wordsOf } from './job.ts';
+import { createJob, isRefusal, sealJob, stopJob, wordsOf } from './job.ts';
 import { jobStateOf } from './job-state.ts';
 import { type JobSettings, jobFor, jobNamespace } from './job-template.ts';
 import type { JobView } from './job-view.ts';
@@ -83,12 +83,13 @@ export function createJobs(kubernetes: Kubernetes, tables: JobTables, options: J
   /** What the API server says of a Job may name what its namespace has: quotas, accounts, the values of its fields. */
   function discreet(error: unknown, run: Run, { test, shareOutput }: SyncTest, { metadata }: V1Job): unknown {
     const isQuotable = shareOutput || metadata?.namespace === run.ref.namespace;
-    if (isQuotable || !isCode(error, 'API_REJECTED', 'API_FORBIDDEN', 'API_NOT_FOUND')) return error;
+    if (isQuotable || !isRefusal(error)) return error;
     const refused = `the API server refuses its Job in namespace ${metadata?.namespace}`;
-    if (test.kind !== 'SyncTest') return new PostsyncError(error.code, refused, { cause: error });
+    const { code, isAnswer } = error;
+    if (test.kind !== 'SyncTest') return new PostsyncError(code, refused, { cause: error, isAnswer });
     onRefused(test.ref, wordsOf(error));
     const where = `the conditions of the SyncTest ${keyOf(test.ref)} say why`;
-    return new PostsyncError(error.code, `${refused}: ${where}`, { cause: error });
+    return new PostsyncError(code, `${refused}: ${where}`, { cause: error, isAnswer });
   }
 
   /** A Job that is gone, or is another one by now, needs nothing. */

@@ -10,8 +10,10 @@ function run(release: string, at = 0): Run {
 
 function anAdmission(maxRuns: number) {
   const told: string[] = [];
-  const admission = createAdmission({ maxRuns, now: () => NOON, onRoom: ({ name }) => told.push(name) });
-  return { admission, told };
+  let now = NOON;
+  const pass = (ms: number) => (now += ms);
+  const admission = createAdmission({ maxRuns, now: () => now, onRoom: ({ name }) => told.push(name) });
+  return { admission, told, pass };
 }
 
 const TEST = aTest();
@@ -37,6 +39,21 @@ describe('admission', () => {
     assert.ok(admission.ask(B, TEST));
     assert.deepEqual(admission.admittedAt(B), NOON);
     assert.equal(admission.admittedAt(C), undefined);
+  });
+
+  test('offers the room that is given back, and counts on from the time that was spent in it', () => {
+    const { admission, told, pass } = anAdmission(1);
+    admission.ask(A, TEST);
+    admission.ask(B, TEST);
+    pass(1000);
+    admission.giveBack(A);
+    assert.deepEqual(told, ['b']);
+    assert.ok(admission.ask(B, TEST));
+    assert.ok(!admission.ask(A, TEST), 'it asks as all do');
+    pass(5000);
+    admission.leave(B);
+    assert.ok(admission.ask(A, TEST));
+    assert.equal(admission.admittedAt(A), NOON + 5000);
   });
 
   test('counts a run that was started before, above the cap too', () => {

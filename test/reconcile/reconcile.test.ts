@@ -189,6 +189,8 @@ describe('a newer revision', () => {
   });
 });
 
+const WEBHOOK = new PostsyncError('API_UNAVAILABLE', 'failed calling webhook "policy"', { isAnswer: true });
+
 describe('when a Job cannot be created', () => {
   const rows = [
     ['API_REJECTED', 'inconclusive JobRefused'],
@@ -204,18 +206,48 @@ describe('when a Job cannot be created', () => {
     });
   }
 
-  for (const code of ['API_FORBIDDEN', 'API_NOT_FOUND'] as const) {
-    test(`${code} is tried again, until the time to start is up`, async () => {
+  const trouble = [
+    ['a full quota', new PostsyncError('API_FORBIDDEN', 'exceeded quota')],
+    ['a namespace that is not there', new PostsyncError('API_NOT_FOUND', 'no such namespace')],
+    ['a broken webhook', WEBHOOK],
+  ] as const;
+  for (const [what, refusal] of trouble) {
+    test(`for ${what}, it is tried again until the time to start is up`, async () => {
       const world = aWorld({ tests: [aTest('smoke', { retries: 0 })] });
-      world.failures.set('create job', new PostsyncError(code, 'exceeded quota'));
+      world.failures.set('create job', refusal);
       const wakeAt = await world.look();
       assert.equal(wakeAt, Date.parse('2026-11-21T12:01:03.000Z'));
       assert.deepEqual(world.verdicts(), [undefined]);
       world.pass(300);
       await world.look();
       assert.deepEqual(world.verdicts(), ['inconclusive PodRefused']);
+      assert.equal(world.runs()[0]?.outcome?.message, refusal.message);
     });
   }
+
+  test('and it was all the same, though the server says that it failed, there is only one', async () => {
+    const world = aWorld();
+    world.mistakes.set('create job', WEBHOOK);
+    await world.look();
+    assert.deepEqual(world.runs()[0]?.job, undefined);
+    world.mistakes.clear();
+    await world.look();
+    assert.equal(world.created.length, 1);
+    assert.equal(world.result(), 'running');
+  });
+
+  test('and it was all the same, it is stopped when the time to start is up', async () => {
+    const world = aWorld({ tests: [aTest('smoke', { retries: 0 })] });
+    world.mistakes.set('create job', WEBHOOK);
+    await world.look();
+    world.pass(300);
+    await world.look();
+    assert.deepEqual(world.verdicts(), ['inconclusive PodRefused']);
+    assert.deepEqual(
+      world.jobs().map(({ isStopping }) => isStopping),
+      [true],
+    );
+  });
 
   test('API_UNAVAILABLE fails the look, which is tried again', async () => {
     const world = aWorld();
@@ -307,6 +339,20 @@ describe('the room of a run, where only one may go on,', () => {
     await world.look();
     await world.look();
     assert.equal(world.created.length, 2);
+  });
+
+  test('is free while a start that failed waits to be tried again', async () => {
+    const world = aWorld({ tests: [aTest('smoke'), aTest('e2e')], maxRuns: 1 });
+    world.failures.set('create job', new PostsyncError('API_UNAVAILABLE', 'no answer'));
+    await assert.rejects(world.look(), { code: 'API_UNAVAILABLE' });
+    assert.deepEqual(world.told, ['podinfo']);
+  });
+
+  test('is not free while its Job goes on, though that could not be written down', async () => {
+    const world = aWorld({ tests: [aTest('smoke'), aTest('e2e')], maxRuns: 1 });
+    world.failures.set('start run', new PostsyncError('API_UNAVAILABLE', 'no answer'));
+    await assert.rejects(world.look(), { code: 'API_UNAVAILABLE' });
+    assert.deepEqual(world.told, []);
   });
 
   test('is free when it was not started and must not start any more', async () => {

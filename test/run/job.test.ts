@@ -15,8 +15,10 @@ const job = {
 };
 const ref = { namespace: 'apps', name: 'r', uid: 'job-1' };
 
+type Refusal = ConstructorParameters<typeof PostsyncError>;
+
 /** An API server with one Job at most. Whatever else is asked of it fails. */
-function server({ found, refuses }: { found?: object; refuses?: [code: ErrorCode, message: string] } = {}) {
+function server({ found, refuses }: { found?: object; refuses?: Refusal } = {}) {
   const calls: { verb: string; target: Target; body?: object; query?: Query | undefined }[] = [];
   const kubernetes = {
     async create(target: Target, body: object, query?: Query) {
@@ -110,6 +112,12 @@ test('a dry run is strict, changes nothing, and answers with the words of the se
     words: 'exceeded quota: few',
     isFinal: false,
   });
+});
+
+test('a dry run that a broken webhook fails says so, as it may be mended', async () => {
+  const words = 'Internal error occurred: failed calling webhook "policy"';
+  const refuses: Refusal = ['API_UNAVAILABLE', `cannot create jobs/apps: ${words}`, { isAnswer: true }];
+  assert.deepEqual(await dryRun(server({ refuses }).kubernetes, job), { words, isFinal: false });
 });
 
 test('a dry run without an answer says nothing about the Job', async () => {

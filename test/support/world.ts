@@ -81,6 +81,7 @@ export function aWorld(options: WorldOptions = {}) {
   const syncTests = new Map(tests.map((test) => [keyOf(test.ref), aSyncTest(test, options)]));
   const writes: string[] = [];
   const failures = new Map<string, PostsyncError>();
+  const mistakes = new Map<string, PostsyncError>();
   const happenings = new Map<string, () => void>();
   const created: string[] = [];
   /** What was seen of Jobs, where that is not what they do. */
@@ -103,6 +104,8 @@ export function aWorld(options: WorldOptions = {}) {
     writes.push(what);
     const result = change();
     if (dies === 'after') die();
+    const mistake = mistakes.get(what);
+    if (mistake) throw mistake;
     return result;
   }
   function alive(): void {
@@ -289,6 +292,8 @@ export function aWorld(options: WorldOptions = {}) {
     deps,
     writes,
     failures,
+    /** What the server says of a write that it carries out all the same. */
+    mistakes,
     /** What happens in the cluster just before a write. */
     happenings,
     told,
