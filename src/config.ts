@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { z } from 'zod';
+import { nearest } from './decide/nearest.ts';
 import { PostsyncError } from './errors.ts';
-import { argumentsOf, flagOf, nameOf, nearest, variableOf } from './flags.ts';
+import { argumentsOf, flagOf, nameOf, variableOf } from './flags.ts';
 import { type Config, type Outside, schema } from './settings.ts';
 
 /** One setting, as people are told of it. */

@@ -20,6 +20,16 @@ export const KEYS = {
   handled: 'postsync.dev/lastHandledRequestedAt',
 } as const;
 
+/** Those that people write; {@link PARAMS} is one more. */
+export const ASKED: readonly string[] = [
+  KEYS.tests,
+  KEYS.http,
+  KEYS.helmTest,
+  KEYS.github,
+  KEYS.suspend,
+  KEYS.requestedAt,
+];
+
 /** Prefix of the one-line summaries, a test each. */
 export const LINES = 'tests.postsync.dev/';
 

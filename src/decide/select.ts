@@ -1,5 +1,6 @@
-import { KEYS } from './keys.ts';
+import { ASKED, KEYS, LINES, PARAMS } from './keys.ts';
 import { type LabelSelector, type Policy, type Ref, type Release, type Test } from './model.ts';
+import { nearest } from './nearest.ts';
 
 /** Something that a release asks for and cannot get. It holds the release's result at `pending`. */
 export interface Problem {
@@ -27,6 +28,8 @@ export interface Offer {
   /** Built-in tests that the release's annotations ask for. */
   readonly builtIn: readonly Test[];
 }
+
+const OWN = 'postsync.dev/';
 
 const KNOWN: ReadonlySet<string> = new Set(Object.values(KEYS));
 
@@ -105,14 +108,25 @@ function namesIn(annotation = ''): readonly string[] {
   return [...new Set(names.filter((name) => name !== ''))];
 }
 
-function unknownKeys(release: Release): Problem[] {
-  return Object.keys(release.annotations)
-    .filter((key) => key.startsWith('postsync.dev/') && !KNOWN.has(key))
+function unknownKeys({ annotations }: Release): Problem[] {
+  return Object.keys(annotations)
+    .filter(isUnknown)
     .map((key) => ({
-      name: key.slice('postsync.dev/'.length),
+      name: key.replace(OWN, ''),
       reason: 'UnknownKey',
-      message: `the annotation ${key} is not one that this version of postsync knows`,
+      message: `the annotation ${key} is not one that this version of postsync knows; the nearest is ${nearestKey(key)}`,
     }));
+}
+
+/** Whatever is of our domain is ours, also `param.postsync.dev/port`. */
+function isUnknown(key: string): boolean {
+  if (key.startsWith(OWN)) return !KNOWN.has(key);
+  return key.includes(`.${OWN}`) && !key.startsWith(LINES) && !key.startsWith(PARAMS);
+}
+
+function nearestKey(key: string): string | undefined {
+  const name = key.slice(key.indexOf('/') + 1);
+  return nearest(key, [...ASKED, PARAMS + name]);
 }
 
 function missing(name: string, { namespace }: Ref): Problem {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { KEYS } from '../../src/decide/keys.ts';
 import type { LabelSelector, Test } from '../../src/decide/model.ts';
 import { asksFor, matches, select } from '../../src/decide/select.ts';
 import { aRelease, aTest, POLICY } from '../support/model.ts';
@@ -83,6 +84,30 @@ describe('what a release cannot get is told', () => {
   test('once, where an annotation itself says what is wrong', () => {
     const invalid = 'the annotation postsync.dev/http is not an http or https URL';
     assert.deepEqual(told({}, [aTest('http', { kind: 'BuiltIn', invalid })]), [invalid]);
+  });
+
+  test('with the key that a mistyped one is likely to mean', () => {
+    const known = 'is not one that this version of postsync knows; the nearest is';
+    for (const [key, meant] of [
+      ['postsync.dev/htpp', 'postsync.dev/http'],
+      ['postsync.dev/helm-tests', 'postsync.dev/helm-test'],
+      ['param.postsync.dev/port', 'params.postsync.dev/port'],
+      ['parmas.postsync.dev/port', 'params.postsync.dev/port'],
+      ['test.postsync.dev/http', 'postsync.dev/http'],
+    ] as const) {
+      assert.deepEqual(told({ [key]: '1' }), [`the annotation ${key} ${known} ${meant}`]);
+    }
+  });
+
+  test('and nothing is said of what others wrote, nor of params and lines', () => {
+    const keys = [
+      'event.toolkit.fluxcd.io/x',
+      'params.postsync.dev/x',
+      'tests.postsync.dev/x',
+      ...Object.values(KEYS),
+    ];
+    const annotations = Object.fromEntries(keys.map((key) => [key, key === KEYS.suspend ? 'true' : '']));
+    assert.deepEqual(told(annotations), []);
   });
 });
 
