@@ -79,14 +79,16 @@ export function requestOf({ annotations }: Pick<Release, 'annotations'>): string
  */
 export function stands({ release, runs }: Observed, digest: string): boolean {
   const { [KEYS.result]: result = '', [KEYS.digest]: about, ...others } = release.annotations;
-  const isOver = ([key, text]: [string, string]) =>
-    !key.startsWith(LINES) || !/^(pending|running)/.test(text);
   return (
     FINAL.has(result) &&
     about === digest &&
-    Object.entries(others).every(isOver) &&
+    !Object.entries(others).some(goesOn) &&
     !runs.some((run) => run.digest === digest && run.releaseUid === release.uid)
   );
+}
+
+function goesOn([key, text]: readonly [string, string]): boolean {
+  return key.startsWith(LINES) && /^(pending|running)/.test(text);
 }
 
 /**
