@@ -15,7 +15,8 @@ start, and then postsync exits. Secrets are given as files (a mounted Secret), n
 postsync after a change. Only the credential for GitHub is read again, every minute. Durations are whole numbers with units: \`30s\`, \`10m\`, \`1h30m\`.
 Outside of a cluster, \`KUBECONFIG\` says which one.
 
-A Service called \`postsync\` makes Kubernetes set \`POSTSYNC_PORT=tcp://…\` in Pods of its namespace; such a value is ignored.
+A Service called \`postsync\` makes Kubernetes set \`POSTSYNC_PORT=tcp://…\` in Pods of its namespace; such a value is ignored. Any other variable that begins with
+\`POSTSYNC_\` and is none of these is ignored as well, and the log says so at start.
 
 ${rows.join('\n')}`;
 }

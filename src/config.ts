@@ -51,7 +51,12 @@ ${lines.join('')}
 }
 
 export type Parsed =
-  | { readonly kind: 'config'; readonly config: Config }
+  | {
+      readonly kind: 'config';
+      readonly config: Config;
+      /** Variables that look like settings and are none, in a sentence each. */
+      readonly ignored: readonly string[];
+    }
   | { readonly kind: 'help'; readonly text: string };
 
 /**
@@ -74,7 +79,9 @@ export function parseConfig(
     const key = inside.length > 0 ? `, ${inside.join('.')}` : '';
     problems.push(`✖ ${message}\n  → at ${texts.get(name)?.from ?? variableOf(name)}${key}`);
   }
-  if (parsed.success && problems.length === 0) return { kind: 'config', config: parsed.data };
+  if (parsed.success && problems.length === 0) {
+    return { kind: 'config', config: parsed.data, ignored: ignored(env) };
+  }
   throw new PostsyncError('CONFIG_INVALID', `the configuration is not valid\n${problems.join('\n')}`);
 }
 
@@ -110,6 +117,17 @@ function gather(argv: readonly string[], env: Readonly<Record<string, string | u
   }
   return { texts, problems, wantsHelp: given.some(({ flag }) => flag === '--help' || flag === '-h') };
 }
+
+/** What is likely a mistyped setting. It is told, not refused: others may have variables of such names, too. */
+function ignored(env: Readonly<Record<string, string | undefined>>): string[] {
+  const known = settings().map(({ variable }) => variable);
+  return Object.keys(env)
+    .filter((name) => name.startsWith('POSTSYNC_') && !known.includes(name) && !SERVICE_LINK.test(name))
+    .map((name) => `${name} is no setting; the nearest is ${nearest(name, known)}`);
+}
+
+/** What else Kubernetes gives Pods for a Service called postsync, or postsync-… */
+const SERVICE_LINK = /_SERVICE_(HOST|PORT(_\w+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$/;
 
 /**
  * Kubernetes gives Pods `POSTSYNC_PORT=tcp://…` where a Service is called postsync, unless `enableServiceLinks` is

@@ -29,6 +29,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const { createLog } = await import('./log.ts');
   const { serve } = await import('./serve.ts');
   const log = createLog(parsed.config.logLevel);
+  for (const because of parsed.ignored) log.warn({ because }, 'environment variable ignored');
   try {
     return (await serve(parsed.config, log, stoppedBySignal())) === 'clean' ? 0 : 1;
   } catch (err) {

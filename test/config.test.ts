@@ -87,6 +87,27 @@ describe('the configuration', () => {
     assert.equal(config([], { POSTSYNC_PORT: 'tcp://10.96.0.7:80' }).port, 8080);
   });
 
+  test('tells of variables that are no settings, but for those that Kubernetes makes for Services', () => {
+    const links = [
+      'POSTSYNC_SERVICE_HOST',
+      'POSTSYNC_SERVICE_PORT',
+      'POSTSYNC_SERVICE_PORT_HTTP',
+      'POSTSYNC_PORT_80_TCP',
+      'POSTSYNC_PORT_80_TCP_PROTO',
+      'POSTSYNC_PORT_80_TCP_PORT',
+      'POSTSYNC_PORT_80_TCP_ADDR',
+      'POSTSYNC_METRICS_SERVICE_HOST',
+      'POSTSYNC_METRICS_PORT',
+    ];
+    const env = Object.fromEntries([...links, 'POSTSYNC_PROT', 'PATH'].map((name) => [name, '80']));
+
+    const parsed = parseConfig([], { ...env, POSTSYNC_PORT: 'tcp://10.96.0.7:80' }, outside());
+
+    assert.deepEqual(parsed.kind === 'config' && parsed.ignored, [
+      'POSTSYNC_PROT is no setting; the nearest is POSTSYNC_PORT',
+    ]);
+  });
+
   for (const [text, ms] of [
     ['0', 0],
     ['0s', 0],

@@ -85,10 +85,14 @@ describe('the program', () => {
     const { port } = taken.address() as AddressInfo;
 
     const { code, stdout, stderr } = await postsync(t, [`--port=${port}`, '--image=any'], {
-      env: { KUBECONFIG: aKubeconfig(t) },
+      env: { KUBECONFIG: aKubeconfig(t), POSTSYNC_PROT: '8081' },
     });
 
-    const { level, msg, because } = JSON.parse(stdout) as Record<string, unknown>;
+    const [warning, fatal] = stdout
+      .split('\n')
+      .map((line) => JSON.parse(line || '{}') as Record<string, unknown>);
+    assert.deepEqual([warning?.['level'], warning?.['msg']], ['warn', 'environment variable ignored']);
+    const { level, msg, because } = fatal ?? {};
     assert.deepEqual([code, stderr, level, msg], [1, '', 'fatal', 'postsync cannot run']);
     assert.match(
       String(because),
