@@ -27,7 +27,7 @@ export function tellFlux(
     const syncTest = syncTestOf(world, run, release);
     const sharesOutput = syncTest !== undefined && maySay(syncTest, outcome.reason);
     const event = fluxEventOf({ release, run, outcome }, { instance, sharesOutput });
-    if (event) outbox.send(run.uid, event);
+    if (event) outbox.send(`${run.uid} ${outcome.verdict}`, event);
     return records.tellVerdict(release, run, outcome);
   };
   return { records: { ...records, tellVerdict }, flush: () => outbox.close() };

@@ -56,6 +56,14 @@ describe('a verdict', () => {
     assert.equal(messages.length, 1);
   });
 
+  test('is told to Flux also where another one was told of that run before', async (t) => {
+    const { records, flush, messages } = await telling(t);
+    await records.tellVerdict(RELEASE, HTTP, anOutcome());
+    await records.tellVerdict(RELEASE, HTTP, FAILED);
+    await flush();
+    assert.equal(messages.length, 2);
+  });
+
   test('is told to nobody where no address is configured', async (t) => {
     const { records, given, flush } = await telling(t, { isOn: false });
     assert.equal(records, given);

@@ -72,7 +72,7 @@ export async function finish(deps: Deps, { release }: Observed, run: Run, outcom
   const { records, admission, log } = deps;
   const state = stateOf(deps)(run);
   // A Job that was told of is sealed. Where there is none, nothing would say after a crash that it was not told: so it is
-  // told first, and once more by whoever ends the run then. The Event is one, by its name.
+  // told first, and once more by whoever ends the run then. The Event of a verdict is one, by its name.
   const [told] = await Promise.allSettled([
     !state || run.dispatch ? records.tellVerdict(release, run, outcome) : undefined,
   ]);

@@ -12,7 +12,10 @@ export const REASONS = {
 /** Kubernetes refuses more. */
 const MESSAGE_LIMIT = 1024;
 
-/** Tells a verdict on the HelmRelease. The Event's name is the run's, so that it is told once. */
+/**
+ * Tells a verdict on the HelmRelease. The Event is named by the run and the verdict, so that it is told once, and that
+ * another is told where the run has ended with that one in the end.
+ */
 export function tellVerdict(
   kubernetes: Kubernetes,
   release: Release,
@@ -21,7 +24,7 @@ export function tellVerdict(
 ): Promise<void> {
   const { verdict } = outcome;
   return tell(kubernetes, release, {
-    name: run.ref.name,
+    name: `${run.ref.name}.${verdict}`,
     type: verdict === 'passed' ? 'Normal' : 'Warning',
     reason: REASONS[verdict],
     message: sentenceOf(run, outcome),

@@ -111,17 +111,16 @@ describe('a workload', () => {
 
 const PATH = 'create apps/events';
 
-function tell(answers: Parameters<typeof aKubernetes>[0]) {
+function tell(answers: Parameters<typeof aKubernetes>[0], outcome = anOutcome({ verdict: 'failed' })) {
   const { kubernetes, calls } = aKubernetes(answers);
-  const outcome = anOutcome({ verdict: 'failed' });
   return tellVerdict(kubernetes, aRelease(), aRun(), outcome).then(() => calls);
 }
 
 describe('the Event of a verdict', () => {
-  test('has the run’s name, so that it is told once', async () => {
+  test('is named by its run and verdict: the same is told once, and another one as well', async () => {
     const [call] = await tell({});
     const body = call?.body as { metadata: { name: string }; type: string; involvedObject: { uid: string } };
-    assert.equal(body.metadata.name, aRun().ref.name);
+    assert.equal(body.metadata.name, `${aRun().ref.name}.failed`);
     assert.equal(body.type, 'Warning');
     assert.equal(body.involvedObject.uid, 'release-uid');
   });
