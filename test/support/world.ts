@@ -156,11 +156,11 @@ export function aWorld(options: WorldOptions = {}) {
     createRun: ({ name, release: { ref, uid }, test, revision, ...given }) =>
       write('create run', () => {
         const key = `${ref.namespace}/${name}`;
+        if ((given.request ?? '').length > 256)
+          throw new PostsyncError('API_REJECTED', 'spec.request: may not be more than 256 characters');
         const run: Run = {
           ref: { namespace: ref.namespace, name },
           uid: `uid-${(version += 1)}`,
-        if ((given.request ?? '').length > 256)
-          throw new PostsyncError('API_REJECTED', 'spec.request: may not be more than 256 characters');
           resourceVersion: String(version),
           createdAt: now,
           ours: true,
