@@ -83,7 +83,8 @@ function begin(run: Run, test: Test | undefined, look: Look): Step {
 
 /** Whether postsync is told to start nothing. */
 export function isSuspended(test: Test, release: Release): boolean {
-  return test.suspended || release.annotations[KEYS.suspend] === 'true';
+  // Whatever else than `false` it says holds: a brake must not fail where it is mistyped.
+  return test.suspended || (release.annotations[KEYS.suspend] ?? 'false') !== 'false';
 }
 
 /** `onNewRevision: finish`: what goes on may come to its end, though its verdict will not count. */

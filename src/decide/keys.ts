@@ -8,7 +8,7 @@ export const KEYS = {
   helmTest: 'postsync.dev/helm-test',
   /** Written by people: `owner/name` of a repository to dispatch to. */
   github: 'postsync.dev/github',
-  /** Written by people: `true` starts nothing; what runs is followed to its end. */
+  /** Written by people: whatever else than `false` starts nothing; what runs is followed to its end. */
   suspend: 'postsync.dev/suspend',
   /** Written by people: a new value asks for a re-run. */
   requestedAt: 'postsync.dev/requestedAt',

@@ -6,7 +6,7 @@ import { nearest } from './nearest.ts';
 export interface Problem {
   /** What the line on the release is named after. */
   readonly name: string;
-  readonly reason: 'UnknownKey' | 'TestNotFound' | 'InvalidTest';
+  readonly reason: 'UnknownKey' | 'InvalidValue' | 'TestNotFound' | 'InvalidTest';
   readonly message: string;
 }
 
@@ -55,6 +55,7 @@ export function select(release: Release, offer: Offer, policy: Policy): Selectio
     wanted: all.filter(({ test }) => test.invalid === undefined),
     problems: [
       ...unknownKeys(release),
+      ...invalidValues(release),
       ...names.filter((name) => !found.has(name)).map((name) => missing(name, release.ref)),
       ...all.flatMap(({ test }) => (test.invalid === undefined ? [] : [broken(test, test.invalid)])),
     ],
@@ -127,6 +128,13 @@ function isUnknown(key: string): boolean {
 function nearestKey(key: string): string | undefined {
   const name = key.slice(key.indexOf('/') + 1);
   return nearest(key, [...ASKED, PARAMS + name]);
+}
+
+function invalidValues({ annotations }: Release): Problem[] {
+  const { [KEYS.suspend]: suspend = 'false' } = annotations;
+  if (suspend === 'true' || suspend === 'false') return [];
+  const message = `the annotation ${KEYS.suspend} is neither "true" nor "false": nothing is started until it is`;
+  return [{ name: KEYS.suspend.replace(OWN, ''), reason: 'InvalidValue', message }];
 }
 
 function missing(name: string, { namespace }: Ref): Problem {

@@ -190,6 +190,17 @@ describe('settle', () => {
 });
 
 describe('suspend', () => {
+  test('of a release holds where it is mistyped, and not where it says false', () => {
+    for (const [suspend, actions] of [
+      ['yes', []],
+      ['', []],
+      ['false', ['create smoke upgrade 1']],
+    ] as const) {
+      const release = aRelease({ annotations: { 'postsync.dev/suspend': suspend } });
+      assert.deepEqual(planned({ release }), actions);
+    }
+  });
+
   test('of the test or by annotation starts nothing new', () => {
     const release = aRelease({ annotations: { 'postsync.dev/suspend': 'true' } });
     assert.deepEqual(planned({ release }), []);

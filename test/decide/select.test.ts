@@ -99,6 +99,15 @@ describe('what a release cannot get is told', () => {
     }
   });
 
+  test('where it is not clear whether anything is to be started', () => {
+    for (const suspend of ['yes', 'True', '']) {
+      const [message, ...more] = told({ [KEYS.suspend]: suspend });
+      assert.match(message ?? '', /postsync\.dev\/suspend is neither "true" nor "false": nothing is started/);
+      assert.deepEqual(more, []);
+    }
+    for (const suspend of ['true', 'false']) assert.deepEqual(told({ [KEYS.suspend]: suspend }), []);
+  });
+
   test('and nothing is said of what others wrote, nor of params and lines', () => {
     const keys = [
       'event.toolkit.fluxcd.io/x',
