@@ -42,6 +42,8 @@ async function main(argv: readonly string[]): Promise<number> {
 async function check(): Promise<number> {
   const { runCheck } = await import('./run/check.ts');
   const { CHECK_VARIABLE } = await import('./run/check-container.ts');
+  // The first process of a container is not ended by a signal that it does not handle.
+  process.once('SIGTERM', () => process.exit(143));
   return runCheck(process.env[CHECK_VARIABLE], print);
 }
 

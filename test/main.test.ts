@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
@@ -76,6 +76,23 @@ describe('the program', () => {
     const broken = await postsync(t, ['run', 'apps/podinfo'], { env: { KUBECONFIG: file } });
     assert.equal(broken.code, 4);
     assert.match(broken.stderr, /^cannot read KUBECONFIG=.*: /);
+  });
+
+  test('ends a check when it is told to, also as the first process of a container', async (t) => {
+    const silent = createServer().listen(0, '127.0.0.1');
+    t.after(() => silent.close());
+    const asked = once(silent, 'connection');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const url = `http://127.0.0.1:${port}/`;
+    const check = { url, method: 'GET', status: [200], intervalMs: 1000, timeoutMs: 60_000 };
+    const env = { POSTSYNC_CHECK: JSON.stringify([check]) };
+    const child = spawn(process.execPath, ['src/main.ts', 'check', 'http'], { env, stdio: 'ignore' });
+    const gone = once(child, 'exit');
+    await Promise.race([asked, gone]);
+    child.kill('SIGTERM');
+    // By itself: a signal that ends it would be told instead of a code.
+    assert.deepEqual(await gone, [143, null]);
   });
 
   test('says in a line of its log why the service cannot run', async (t) => {
