@@ -187,6 +187,7 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
   });
   /** What goes on already takes its place before anything new is admitted. */
   function start(): void {
+    testCheck.forgetWritten();
     for (const run of tables.runs.values()) {
       if (isStarted(run) && !run.outcome) admission.count(run, tables.tests.get(keyOf(run.test))?.test);
     }

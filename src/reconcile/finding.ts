@@ -12,6 +12,8 @@ export interface TestCheck {
   readonly check: (ref: Ref) => Promise<Time | undefined>;
   /** The server refused a Job of a test for now: the next check says so. */
   readonly refused: (ref: Ref, words: string) => void;
+  /** Another replica may have written since this one did: what it finds is compared again. */
+  readonly forgetWritten: () => void;
 }
 
 /** Checks a SyncTest whenever it changed, and says in its conditions what its author should know. */
@@ -62,7 +64,11 @@ export function createTestCheck(world: World, checks: TestChecks, policy: Policy
     return problem && !problem.isFinal ? Date.now() + ASK_AGAIN_MS : undefined;
   }
 
-  return { check, refused: (ref, words) => void refusals.set(keyOf(ref), words) };
+  return {
+    check,
+    refused: (ref, words) => void refusals.set(keyOf(ref), words),
+    forgetWritten: () => written.clear(),
+  };
 }
 
 function whatIsWrong(

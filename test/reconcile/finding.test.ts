@@ -54,6 +54,15 @@ describe('a SyncTest', () => {
     assert.equal(said.asked, 3);
   });
 
+  test('is written about again where another replica may have written meanwhile', async () => {
+    const { check, forgetWritten, said, written, is } = aCheck();
+    is(1);
+    await check(REF);
+    forgetWritten();
+    await check(REF);
+    assert.deepEqual([said.asked, written.length], [1, 2]);
+  });
+
   test('that the server will never take is said to be refused, in its words', async () => {
     const { check, said, written, is } = aCheck();
     said.refused = { words: 'unknown field "spec.foo"', isFinal: true };
