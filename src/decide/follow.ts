@@ -45,7 +45,9 @@ export function isSuperseded(run: Run, { revision }: Release): boolean {
 
 /** A run that a person created is about what is deployed now; where it names a digest, about that one or none. */
 function pin(run: Run, { release, rest, now }: Look): Step {
-  if (isSuperseded(run, release)) return finish(run, superseded(release, now));
+  if (isSuperseded(run, release)) {
+    return finish(run, superseded(release, now, 'the digest that it names is not deployed'));
+  }
   if (typeof rest === 'string') return wait(`${run.ref.name} waits: ${rest}`);
   return act({ type: 'pin', run, revision: rest.revision }, `${run.ref.name} is about what is deployed now`);
 }
@@ -54,16 +56,7 @@ function pin(run: Run, { release, rest, now }: Look): Step {
 function begin(run: Run, test: Test | undefined, look: Look): Step {
   const { release, rest, now } = look;
   const name = run.ref.name;
-  if (!test) {
-    return finish(
-      run,
-      inconclusive(
-        'TestGone',
-        `there is no SyncTest ${run.test.name} in namespace ${run.test.namespace}`,
-        now,
-      ),
-    );
-  }
+  if (!test) return finish(run, inconclusive('TestGone', missing(run), now));
   if (test.invalid !== undefined) return wait(`${name} waits: its test cannot work: ${test.invalid}`);
   if (!look.selection.wanted.some((wanted) => isOf(run, wanted.test))) {
     return finish(
@@ -79,6 +72,12 @@ function begin(run: Run, test: Test | undefined, look: Look): Step {
   if (isSuspended(test, release)) return wait(`${name} waits: suspended`);
   if (typeof rest === 'string') return wait(`${name} waits: ${rest}`);
   return act({ type: 'start', run, test }, `${name} is to be started`);
+}
+
+function missing({ test, testKind }: Run): string {
+  return testKind === 'BuiltIn'
+    ? `the release does not ask for ${test.name}: it has no annotation postsync.dev/${test.name}`
+    : `there is no SyncTest ${test.name} in namespace ${test.namespace}`;
 }
 
 /** Whether postsync is told to start nothing. */
@@ -154,9 +153,9 @@ function inconclusive(reason: Outcome['reason'], message: string, now: Time): Ou
   return { verdict: 'inconclusive', reason, message, finishedAt: now };
 }
 
-function superseded({ revision }: Release, now: Time): Outcome {
+function superseded({ revision }: Release, now: Time, why = 'the release moved on'): Outcome {
   const newer = revision ? `v${revision.version} (chart ${revision.chartVersion})` : 'nothing';
-  return inconclusive('Superseded', `the release moved on: ${newer} is deployed now`, now);
+  return inconclusive('Superseded', `${why}: ${newer} is deployed now`, now);
 }
 
 function overridden({ verdict, reason }: { verdict: Verdict; reason: string }, now: Time): Outcome {

@@ -208,6 +208,23 @@ describe('a person', () => {
     assert.deepEqual(planned({ runs: [aManualRun({ digest: 'sha256:seven' })] }), ['pin by-hand']);
   });
 
+  test('is told that the digest is not deployed, or that nothing asks for the built-in test', () => {
+    const bare = aManualRun({ digest: 'sha256:never' });
+    const github = aManualRun({
+      test: 'github',
+      testKind: 'BuiltIn',
+      releaseUid: 'release-uid',
+      digest: 'sha256:seven',
+    });
+    const [first, second] = [bare, github].map((run) => {
+      const [action] = plan(observed({ runs: [run] }), POLICY, after(60)).actions;
+      return action?.type === 'finish' && action.outcome.message;
+    });
+
+    assert.equal(first, 'the digest that it names is not deployed: v7 (chart 1.2.0) is deployed now');
+    assert.equal(second, 'the release does not ask for github: it has no annotation postsync.dev/github');
+  });
+
   test('runs a test that is not due by itself, but only one that selects the release', () => {
     const tests = [aTest('smoke', { after: ['rollback'] })];
     const pinned = aManualRun({ digest: 'sha256:seven', releaseUid: 'release-uid' });
