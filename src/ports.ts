@@ -210,6 +210,10 @@ export interface TestFinding {
   readonly obstacle?: string;
   /** Whether any release asks for it. */
   readonly matches: boolean;
+  /** Releases that it selects are not tested before their next deployment. */
+  readonly skipsExisting?: boolean;
+  /** Why its `namespaceSelector` selects nothing. */
+  readonly namespacesIgnored?: string;
 }
 
 /** The API server would not take a Job. */

@@ -55,6 +55,8 @@ export function createTestCheck(world: World, checks: TestChecks, policy: Policy
     const finding = {
       generation: test.generation,
       matches: hasReleases(world, test, policy),
+      ...(test.releases && test.existing === 'skip' && { skipsExisting: true }),
+      ...ignored(test, policy),
       ...whatIsWrong(test, problem),
     };
     if (written.get(key) !== JSON.stringify(finding)) {
@@ -79,6 +81,18 @@ function whatIsWrong(
   if (!refused) return {};
   const { words, isFinal } = refused;
   return isFinal ? { invalid: { reason: 'JobRefused', message: words } } : { obstacle: words };
+}
+
+/** Said only of what is there: most tests have no `namespaceSelector`. */
+function ignored(
+  { ref, namespaces }: Test,
+  { testsNamespace }: Policy,
+): Pick<TestFinding, 'namespacesIgnored'> {
+  if (!namespaces || ref.namespace === testsNamespace) return {};
+  const where = testsNamespace === undefined ? 'none is configured' : `that is ${testsNamespace}`;
+  return {
+    namespacesIgnored: `namespaceSelector counts only in the tests namespace (POSTSYNC_TESTS_NAMESPACE; ${where}); in ${ref.namespace}, only releases of ${ref.namespace} can be selected`,
+  };
 }
 
 function hasReleases({ releases, namespaces }: World, test: Test, policy: Policy): boolean {

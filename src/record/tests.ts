@@ -62,13 +62,35 @@ export async function writeFinding(kubernetes: Kubernetes, ref: Ref, finding: Te
   return kubernetes.patch({ ...target, subresource: 'status' }, { status: written });
 }
 
-function conditionsOf({ invalid, obstacle, matches }: TestFinding): readonly Condition[] {
-  const selects: Condition = matches
+function conditionsOf(finding: TestFinding): readonly Condition[] {
+  const { invalid, obstacle } = finding;
+  const selected = selectedOf(finding);
+  const admitted: Condition[] =
+    obstacle === undefined
+      ? []
+      : [{ type: 'JobAdmitted', status: 'False', reason: 'RefusedNow', message: obstacle }];
+  if (invalid === undefined) {
+    const message = obstacle === undefined ? 'it would be accepted' : 'its spec can work';
+    return [{ type: 'Ready', status: 'True', reason: 'Checked', message }, ...admitted, ...selected];
+  }
+  const { reason, message } = invalid;
+  return [
+    { type: 'Ready', status: 'False', reason, message },
+    { type: 'Stalled', status: 'True', reason, message },
+    ...selected,
+  ];
+}
+
+/** Nothing in it changes with each release that comes or goes: it would be written each time. */
+function selectedOf({ matches, skipsExisting, namespacesIgnored }: TestFinding): readonly Condition[] {
+  const later =
+    '; what was deployed before this SyncTest was created is tested from its next deployment on (existing: skip)';
+  const selected: Condition = matches
     ? {
         type: 'ReleasesSelected',
         status: 'True',
         reason: 'Selected',
-        message: 'at least one release is selected',
+        message: `at least one release is selected${skipsExisting ? later : ''}`,
       }
     : {
         type: 'ReleasesSelected',
@@ -76,18 +98,7 @@ function conditionsOf({ invalid, obstacle, matches }: TestFinding): readonly Con
         reason: 'NoneSelected',
         message: 'no release is selected or names it',
       };
-  const admitted: Condition[] =
-    obstacle === undefined
-      ? []
-      : [{ type: 'JobAdmitted', status: 'False', reason: 'RefusedNow', message: obstacle }];
-  if (invalid === undefined) {
-    const message = obstacle === undefined ? 'it would be accepted' : 'its spec can work';
-    return [{ type: 'Ready', status: 'True', reason: 'Checked', message }, ...admitted, selects];
-  }
-  const { reason, message } = invalid;
-  return [
-    { type: 'Ready', status: 'False', reason, message },
-    { type: 'Stalled', status: 'True', reason, message },
-    selects,
-  ];
+  if (namespacesIgnored === undefined) return [selected];
+  const message = namespacesIgnored;
+  return [selected, { type: 'NamespacesSelected', status: 'False', reason: 'NotInTestsNamespace', message }];
 }

@@ -9,7 +9,7 @@ const REF = { namespace: 'apps', name: 'smoke' };
 const QUIET = { onChange: () => undefined, onUnreadable: () => undefined };
 
 /** One SyncTest, a server that says what it is told to say of its Job, and what is written about it. */
-function aCheck() {
+function aCheck(testsNamespace?: string) {
   const tests = createTable<SyncTest>({
     ...QUIET,
     read: readSyncTest,
@@ -26,6 +26,7 @@ function aCheck() {
     },
     writeFinding: async (_: object, finding: TestFinding) => void written.push(finding),
   };
+  const policy = { retryBackoffMs: 1000, ...(testsNamespace !== undefined && { testsNamespace }) };
   let version = 0;
   const is = (
     generation: number,
@@ -36,7 +37,7 @@ function aCheck() {
     const metadata = { ...REF, generation, creationTimestamp: created, resourceVersion: String(version) };
     tests.upsert({ metadata, spec });
   };
-  return { ...createTestCheck(world, checks, { retryBackoffMs: 1000 }), said, written, is };
+  return { ...createTestCheck(world, checks, policy), said, written, is };
 }
 
 describe('a SyncTest', () => {
@@ -94,6 +95,36 @@ describe('a SyncTest', () => {
 
     assert.equal(await check(REF), undefined);
     assert.deepEqual([said.asked, written.at(-1)?.obstacle], [2, undefined]);
+  });
+
+  test('says whether what was deployed before it is left alone, where it selects', async () => {
+    const job = { image: 'busybox:1' };
+    for (const [spec, skipsExisting] of [
+      [{ job, releases: {} }, true],
+      [{ job, releases: {}, existing: 'test' }, undefined],
+      [{ job }, undefined],
+    ] as const) {
+      const { check, written, is } = aCheck();
+      is(1, spec);
+      await check(REF);
+      assert.equal(written[0]?.skipsExisting, skipsExisting);
+    }
+  });
+
+  test('says that its namespaceSelector does not count, unless it is in the tests namespace', async () => {
+    const spec = { job: { image: 'busybox:1' }, releases: {}, namespaceSelector: {} };
+    for (const [testsNamespace, words] of [
+      [undefined, /none is configured\); in apps, only releases of apps/],
+      ['tests', /that is tests\)/],
+      ['apps', undefined],
+    ] as const) {
+      const { check, written, is } = aCheck(testsNamespace);
+      is(1, spec);
+      await check(REF);
+      const said = written[0]?.namespacesIgnored;
+      if (words) assert.match(said ?? '', words);
+      else assert.equal(said, undefined);
+    }
   });
 
   test('with a mistake of its own is not shown to the server', async () => {

@@ -11,6 +11,7 @@ interface Status {
   readonly conditions: readonly {
     readonly type: string;
     readonly status: string;
+    readonly message: string;
     readonly lastTransitionTime: string;
   }[];
 }
@@ -49,6 +50,23 @@ describe('what is found out about a SyncTest', () => {
       'Ready True',
       'ReleasesSelected False',
     ]);
+  });
+
+  test('says when a release that is selected is tested first', async () => {
+    for (const [skipsExisting, words] of [
+      [true, /from its next deployment on \(existing: skip\)$/],
+      [false, /^at least one release is selected$/],
+    ] as const) {
+      const status = await found({ generation: 2, matches: true, skipsExisting });
+      assert.match(status?.conditions.at(-1)?.message ?? '', words);
+    }
+  });
+
+  test('is Ready also where its namespaceSelector does not count, which is said beside it', async () => {
+    const namespacesIgnored = 'it counts only in the tests namespace';
+    const status = await found({ generation: 2, matches: true, namespacesIgnored });
+    assert.deepEqual(texts(status), ['Ready True', 'ReleasesSelected True', 'NamespacesSelected False']);
+    assert.equal(status?.conditions.at(-1)?.message, namespacesIgnored);
   });
 
   test('is Stalled and not Ready only where the spec can never work', async () => {
