@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isCode } from '../errors.ts';
 import { keep } from '../keep.ts';
 import type { Kubernetes } from '../kubernetes.ts';
 import { createBuckets } from './buckets.ts';
@@ -83,14 +84,11 @@ export function createDoor(
     },
     async allow({ username, uid, groups, extra }, verb, namespace) {
       const resourceAttributes = { group: 'postsync.dev', resource: 'synctestruns', verb, namespace };
-      const answer = await kubernetes.create(
-        { resource: 'subjectaccessreviews' },
-        {
-          apiVersion: 'authorization.k8s.io/v1',
-          kind: 'SubjectAccessReview',
-          spec: { user: username, uid, groups, extra, resourceAttributes },
-        },
-      );
+      const answer = await ask(kubernetes, 'subjectaccessreviews', {
+        apiVersion: 'authorization.k8s.io/v1',
+        kind: 'SubjectAccessReview',
+        spec: { user: username, uid, groups, extra, resourceAttributes },
+      });
       if (Access.parse(answer).status.allowed) return;
       const right = `${verb} synctestruns.postsync.dev in the namespace ${namespace}`;
       throw new Refusal(403, 'Forbidden', `${username} may not ${right}; ask for a Role that grants it`);
@@ -99,15 +97,27 @@ export function createDoor(
 }
 
 async function review(kubernetes: Pick<Kubernetes, 'create'>, token: string): Promise<User | undefined> {
-  const answer = await kubernetes.create(
-    { resource: 'tokenreviews' },
-    {
-      apiVersion: 'authentication.k8s.io/v1',
-      kind: 'TokenReview',
-      spec: { token, audiences: [AUDIENCE] },
-    },
-  );
+  const answer = await ask(kubernetes, 'tokenreviews', {
+    apiVersion: 'authentication.k8s.io/v1',
+    kind: 'TokenReview',
+    spec: { token, audiences: [AUDIENCE] },
+  });
   const { authenticated, user, audiences } = Review.parse(answer).status;
   // An API server that does not know audiences leaves them out: then the token is one for itself.
   return authenticated && audiences?.includes(AUDIENCE) ? user : undefined;
+}
+
+/** Who asks can do nothing about a right that postsync itself lacks. */
+async function ask(
+  kubernetes: Pick<Kubernetes, 'create'>,
+  resource: 'tokenreviews' | 'subjectaccessreviews',
+  body: object,
+): Promise<unknown> {
+  try {
+    return await kubernetes.create({ resource }, body);
+  } catch (cause) {
+    if (!isCode(cause, 'API_FORBIDDEN')) throw cause;
+    const message = `postsync itself may not create ${resource}: its administrator has to grant that`;
+    throw Object.assign(new Refusal(500, 'Internal', message), { cause });
+  }
 }

@@ -258,6 +258,31 @@ describe('a request is refused, with what to do,', () => {
     assert.equal((await world.call(RUNS)).status, 202);
   });
 
+  for (const forbidden of ['tokenreviews', 'subjectaccessreviews'])
+    test(`when postsync itself may not create ${forbidden}, and its log says more`, async () => {
+      const { kubernetes } = anApiServer(RIGHTS);
+      await using world = await aWorld(
+        {},
+        {
+          kubernetes: {
+            async create(target, body) {
+              if (target.resource !== forbidden) return kubernetes.create(target, body);
+              throw new PostsyncError('API_FORBIDDEN', 'RBAC: the role is gone');
+            },
+          },
+        },
+      );
+
+      const { status, json } = await world.call(RUNS);
+
+      assert.deepEqual([status, json['error']], [500, 'Internal']);
+      assert.match(String(json['message']), new RegExp(`may not create ${forbidden}: its administrator`));
+      assert.match(
+        JSON.stringify(world.lines),
+        /request failed.*RBAC: the role is gone|RBAC: the role is gone.*request failed/,
+      );
+    });
+
   test('when one user asks too often, and only that one', async () => {
     await using world = await aWorld({ verdict: () => Promise.resolve({ isCurrent: false, tests: {} }) });
 
