@@ -21,7 +21,7 @@ import { createCallbacks } from './reconcile/callbacks.ts';
 import { createTestCheck } from './reconcile/finding.ts';
 import { createHinted } from './reconcile/hinted.ts';
 import { createQueue, type Queue } from './reconcile/queue.ts';
-import { type Deps, reconcile } from './reconcile/reconcile.ts';
+import { type Deps, reconcile, standAside } from './reconcile/reconcile.ts';
 import { createRequests } from './reconcile/requests.ts';
 import { createRollouts } from './reconcile/rollouts.ts';
 import { syncTestOf, type World } from './reconcile/world.ts';
@@ -158,8 +158,12 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     const began = performance.now();
     let result: 'ok' | 'conflict' | 'error' = 'error';
     try {
-      const readAt = await hinted.read({ namespace, name });
-      const wakeAt = await reconcile(deps, { namespace, name });
+      const release = { namespace, name };
+      const readAt = await hinted.read(release).catch((error: unknown) => {
+        standAside(deps, release);
+        throw error;
+      });
+      const wakeAt = await reconcile(deps, release);
       result = 'ok';
       return earliest([readAt, wakeAt]);
     } catch (error) {

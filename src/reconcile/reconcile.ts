@@ -131,12 +131,23 @@ async function endOrphans(
 }
 
 /** Nothing is started, and no verdict counts, by what was only watched. */
-async function readLive({ records, jobs }: Deps, ref: Ref, ending: readonly Finish[]): Promise<void> {
-  await Promise.all([
-    records.readRelease(ref),
-    ...ending.map(({ run }) => jobs.refresh(run)),
-    ...ending.filter(isForWantOfTest).map(({ run }) => records.readTest(run.test)),
-  ]);
+async function readLive(deps: Deps, ref: Ref, ending: readonly Finish[]): Promise<void> {
+  const { records, jobs } = deps;
+  try {
+    await Promise.all([
+      records.readRelease(ref),
+      ...ending.map(({ run }) => jobs.refresh(run)),
+      ...ending.filter(isForWantOfTest).map(({ run }) => records.readTest(run.test)),
+    ]);
+  } catch (error) {
+    standAside(deps, ref);
+    throw error;
+  }
+}
+
+/** A release cannot be read: until it can, its runs keep nobody from starting whose turn is after theirs. */
+export function standAside({ world, admission }: Pick<Deps, 'world' | 'admission'>, ref: Ref): void {
+  for (const run of world.runs.in(keyOf(ref))) admission.withdraw(run);
 }
 
 type Finish = Extract<Action, { type: 'finish' }>;

@@ -1,8 +1,20 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { KEYS } from '../../src/decide/keys.ts';
+import type { Run } from '../../src/decide/model.ts';
 import { PostsyncError } from '../../src/errors.ts';
-import { aManualRun, anOutcome, aRelease, aRevision, aTest, LIMITS, moving } from '../support/model.ts';
+import { reconcile } from '../../src/reconcile/reconcile.ts';
+import {
+  aManualRun,
+  anOutcome,
+  aRelease,
+  aRevision,
+  aRun,
+  aTest,
+  LIMITS,
+  moving,
+  NOON,
+} from '../support/model.ts';
 import { aWorld, type Death } from '../support/world.ts';
 
 /** Looks, and looks again after every death, until a look ends; then lets the test pass. @returns how often it died */
@@ -471,6 +483,23 @@ describe('a run by hand', () => {
 });
 
 describe('runs that wait for room', () => {
+  test('let others go first whose release can be read', async () => {
+    const world = aWorld({ tests: [aTest('smoke'), aTest('e2e')], maxRuns: 1 });
+    const deps = world.deps();
+    const { ref } = aRelease();
+    await reconcile(deps, ref);
+    const other = aRun({ ref: { namespace: 'apps', name: 'other-run' }, createdAt: NOON + 3_600_000 });
+    assert.ok(!deps.admission.ask({ ...other, release: 'other' }, aTest('other')));
+    deps.admission.leave(world.runs().find(({ job }) => job) as Run);
+    assert.deepEqual(world.told, ['podinfo']);
+
+    const down = new PostsyncError('API_UNAVAILABLE', 'down');
+    const records = { ...deps.records, readRelease: () => Promise.reject(down) };
+    world.endJobs(anOutcome());
+    await assert.rejects(reconcile({ ...deps, records }, ref), down);
+    assert.deepEqual(world.told, ['podinfo', 'other']);
+  });
+
   test('are started when there is some, one after the other', async () => {
     const world = aWorld({ tests: [aTest('smoke'), aTest('e2e')], maxRuns: 1 });
     await world.look();
