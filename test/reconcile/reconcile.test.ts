@@ -1,20 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { KEYS } from '../../src/decide/keys.ts';
-import type { Run } from '../../src/decide/model.ts';
 import { PostsyncError } from '../../src/errors.ts';
-import { reconcile } from '../../src/reconcile/reconcile.ts';
-import {
-  aManualRun,
-  anOutcome,
-  aRelease,
-  aRevision,
-  aRun,
-  aTest,
-  LIMITS,
-  moving,
-  NOON,
-} from '../support/model.ts';
+import { aManualRun, anOutcome, aRelease, aRevision, aTest, LIMITS, moving } from '../support/model.ts';
 import { aWorld, type Death } from '../support/world.ts';
 
 /** Looks, and looks again after every death, until a look ends; then lets the test pass. @returns how often it died */
@@ -201,77 +189,6 @@ describe('a newer revision', () => {
   });
 });
 
-const WEBHOOK = new PostsyncError('API_UNAVAILABLE', 'failed calling webhook "policy"', { isAnswer: true });
-
-describe('when a Job cannot be created', () => {
-  const rows = [
-    ['API_REJECTED', 'inconclusive JobRefused'],
-    ['JOB_CONFLICT', 'inconclusive JobConflict'],
-  ] as const;
-  for (const [code, verdict] of rows) {
-    test(`${code} ends the run at once, with the server's words`, async () => {
-      const world = aWorld();
-      world.failures.set('create job', new PostsyncError(code, 'no such field'));
-      await world.look();
-      assert.deepEqual(world.verdicts(), [verdict]);
-      assert.equal(world.runs()[0]?.outcome?.message, 'no such field');
-    });
-  }
-
-  const trouble = [
-    ['a full quota', new PostsyncError('API_FORBIDDEN', 'exceeded quota')],
-    ['a namespace that is not there', new PostsyncError('API_NOT_FOUND', 'no such namespace')],
-    ['a broken webhook', WEBHOOK],
-  ] as const;
-  for (const [what, refusal] of trouble) {
-    test(`for ${what}, it is tried again until the time to start is up`, async () => {
-      const world = aWorld({ tests: [aTest('smoke', { retries: 0 })] });
-      world.failures.set('create job', refusal);
-      const wakeAt = await world.look();
-      assert.equal(wakeAt, Date.parse('2026-11-21T12:01:03.000Z'));
-      assert.deepEqual(world.verdicts(), [undefined]);
-      world.pass(300);
-      await world.look();
-      assert.deepEqual(world.verdicts(), ['inconclusive PodRefused']);
-      assert.equal(world.runs()[0]?.outcome?.message, refusal.message);
-    });
-  }
-
-  test('and it was all the same, though the server says that it failed, there is only one', async () => {
-    const world = aWorld();
-    world.mistakes.set('create job', WEBHOOK);
-    await world.look();
-    assert.deepEqual(world.runs()[0]?.job, undefined);
-    world.mistakes.clear();
-    await world.look();
-    assert.equal(world.created.length, 1);
-    assert.equal(world.result(), 'running');
-  });
-
-  test('and it was all the same, it is stopped when the time to start is up', async () => {
-    const world = aWorld({ tests: [aTest('smoke', { retries: 0 })] });
-    world.mistakes.set('create job', WEBHOOK);
-    await world.look();
-    world.pass(300);
-    await world.look();
-    assert.deepEqual(world.verdicts(), ['inconclusive PodRefused']);
-    assert.deepEqual(
-      world.jobs().map(({ isStopping }) => isStopping),
-      [true],
-    );
-  });
-
-  test('API_UNAVAILABLE fails the look, which is tried again', async () => {
-    const world = aWorld();
-    world.failures.set('create job', new PostsyncError('API_UNAVAILABLE', 'down'));
-    await assert.rejects(world.look(), { code: 'API_UNAVAILABLE' });
-    assert.equal(world.result(), 'pending');
-    world.failures.clear();
-    await world.look();
-    assert.equal(world.created.length, 1);
-  });
-});
-
 describe('a failure', () => {
   test('to tell the verdict of a run without a Job does not keep it from being written', async () => {
     const world = aWorld();
@@ -339,46 +256,6 @@ describe('a failure', () => {
     await world.look();
     assert.equal(world.result(), 'running');
     assert.equal(world.created.length, 1);
-  });
-});
-
-describe('the room of a run, where only one may go on,', () => {
-  test('is free when another replica has ended it', async () => {
-    const world = aWorld({ tests: [aTest('smoke'), aTest('e2e')], maxRuns: 1 });
-    await world.look();
-    assert.equal(world.created.length, 1);
-    world.putRun({ ...world.runs().find(({ job }) => job)!, outcome: anOutcome() });
-    await world.look();
-    await world.look();
-    assert.equal(world.created.length, 2);
-  });
-
-  test('is free while a start that failed waits to be tried again', async () => {
-    const world = aWorld({ tests: [aTest('smoke'), aTest('e2e')], maxRuns: 1 });
-    world.failures.set('create job', new PostsyncError('API_UNAVAILABLE', 'no answer'));
-    await assert.rejects(world.look(), { code: 'API_UNAVAILABLE' });
-    assert.deepEqual(world.told, ['podinfo']);
-  });
-
-  test('is not free while its Job goes on, though that could not be written down', async () => {
-    const world = aWorld({ tests: [aTest('smoke'), aTest('e2e')], maxRuns: 1 });
-    world.failures.set('start run', new PostsyncError('API_UNAVAILABLE', 'no answer'));
-    await assert.rejects(world.look(), { code: 'API_UNAVAILABLE' });
-    assert.deepEqual(world.told, []);
-  });
-
-  test('is free when it was not started and must not start any more', async () => {
-    const world = aWorld({ tests: [aTest('smoke'), aTest('e2e')], maxRuns: 1 });
-    world.failures.set('create job', new PostsyncError('API_FORBIDDEN', 'exceeded quota'));
-    await world.look();
-    world.failures.clear();
-    world.putTest(aTest('smoke', { suspended: true }));
-    await world.look();
-    await world.look();
-    assert.deepEqual(
-      world.created.map((name) => name.replace(/-v7.*/, '')),
-      ['podinfo-e2e'],
-    );
   });
 });
 
@@ -479,48 +356,5 @@ describe('a run by hand', () => {
     await world.look();
     assert.deepEqual(world.verdicts(), ['inconclusive ReleaseGone']);
     assert.equal(world.jobs()[0]?.isStopping, true);
-  });
-});
-
-describe('runs that wait for room', () => {
-  test('let others go first whose release can be read', async () => {
-    const world = aWorld({ tests: [aTest('smoke'), aTest('e2e')], maxRuns: 1 });
-    const deps = world.deps();
-    const { ref } = aRelease();
-    await reconcile(deps, ref);
-    const other = aRun({ ref: { namespace: 'apps', name: 'other-run' }, createdAt: NOON + 3_600_000 });
-    assert.ok(!deps.admission.ask({ ...other, release: 'other' }, aTest('other')));
-    deps.admission.leave(world.runs().find(({ job }) => job) as Run);
-    assert.deepEqual(world.told, ['podinfo']);
-
-    const down = new PostsyncError('API_UNAVAILABLE', 'down');
-    const records = { ...deps.records, readRelease: () => Promise.reject(down) };
-    world.endJobs(anOutcome());
-    await assert.rejects(reconcile({ ...deps, records }, ref), down);
-    assert.deepEqual(world.told, ['podinfo', 'other']);
-  });
-
-  test('are started when there is some, one after the other', async () => {
-    const world = aWorld({ tests: [aTest('smoke'), aTest('e2e')], maxRuns: 1 });
-    await world.look();
-    assert.equal(world.created.length, 1);
-    world.endJobs(anOutcome());
-    await world.look();
-    assert.equal(world.told[0], 'podinfo');
-    await world.look();
-    assert.equal(world.created.length, 2);
-  });
-
-  test('do not wait for one whose test was suspended meanwhile', async () => {
-    const world = aWorld({ tests: [aTest('a'), aTest('b'), aTest('c')], maxRuns: 1 });
-    await world.look();
-    world.putTest(aTest('b', { suspended: true }));
-    world.endJobs(anOutcome());
-    await world.look();
-    await world.look();
-    assert.deepEqual(
-      world.created.map((name) => name.split('-')[1]),
-      ['a', 'c'],
-    );
   });
 });
