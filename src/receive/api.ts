@@ -5,26 +5,29 @@ import type { Kubernetes } from '../kubernetes.ts';
 import type { Logger } from '../log.ts';
 import type { Requests } from '../ports.ts';
 import { createDoor, type User, type Verb } from './access.ts';
-import { checked, jsonOf, WaitText } from './asked.ts';
+import {
+  assertNotTooOften,
+  assertServing,
+  checked,
+  jsonOf,
+  NamespacedPath,
+  type Serving,
+  WaitText,
+} from './asked.ts';
 import { createBuckets } from './buckets.ts';
-import { NamespaceName, ObjectName } from './flux-event.ts';
-import { answer, RETRY_AFTER_SECONDS } from './http.ts';
+import { answer } from './http.ts';
 import { Refusal } from './refusal.ts';
 import { NOT_DECIDED, tell } from './verdict.ts';
 import type { Waits } from './waits.ts';
 
-export interface ApiOptions {
+export interface ApiOptions extends Serving {
   readonly requests: Requests;
   /** For TokenReviews and SubjectAccessReviews. */
   readonly kubernetes: Pick<Kubernetes, 'create'>;
   readonly waits: Waits;
-  /** Whether what is in the cluster was listed: before, a test that exists would not be found. */
-  readonly isReady: () => boolean;
-  readonly stopping: AbortSignal;
   readonly log: Logger;
 }
 
-const Path = z.object({ namespace: NamespaceName, name: ObjectName });
 const TestName = z.string().min(1).max(253);
 const Reason = z.string().min(1).max(1024);
 const RunsBody = z.strictObject({
@@ -56,21 +59,16 @@ const IdempotencyKey = z
 
 /** The API for people and pipelines: `/api/v1/releases/{namespace}/{name}`. */
 export function apiRouter(options: ApiOptions): Router {
-  const { requests, kubernetes, waits, isReady, stopping, log } = options;
+  const { requests, kubernetes, waits, log } = options;
   const door = createDoor(kubernetes);
   const take = createBuckets({ burst: 30, perSecond: 5 });
 
   /** Who asks, for which release; refused unless they may. */
   async function enter(req: Request, verb: Verb): Promise<{ user: User; release: Ref }> {
-    if (stopping.aborted || !isReady()) {
-      const because = stopping.aborted ? 'stopping' : 'starting';
-      throw new Refusal(503, 'Unavailable', `postsync is ${because}; ask again`, RETRY_AFTER_SECONDS);
-    }
-    const release = checked(Path, req.params, 'the path');
+    assertServing(options);
+    const release = checked(NamespacedPath, req.params, 'the path');
     const user = await door.identify(req.get('authorization'), req.socket.remoteAddress ?? '');
-    const seconds = take(user.username);
-    if (seconds > 0)
-      throw new Refusal(429, 'TooManyRequests', `that was too often; wait ${seconds} s`, seconds);
+    assertNotTooOften(take(user.username));
     await door.allow(user, verb, release.namespace);
     return { user, release };
   }

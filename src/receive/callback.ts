@@ -1,4 +1,4 @@
-import type { Request, RequestHandler } from 'express';
+import type { RequestHandler } from 'express';
 import { z } from 'zod';
 import { isCallbackToken, isTokenOf } from '../callback-token.ts';
 import { keyOf, type Ref } from '../decide/model.ts';
@@ -6,14 +6,14 @@ import { isCode } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Callbacks, CalledBack } from '../ports.ts';
 import { AUDIENCE } from './access.ts';
+import { assertNotTooOften, assertServing, checked, jsonOf, NamespacedPath, type Serving } from './asked.ts';
 import { createBuckets } from './buckets.ts';
-import { NamespaceName, ObjectName, problemsOf } from './flux-event.ts';
-import { answer, RETRY_AFTER_SECONDS, readBody } from './http.ts';
+import { answer, RETRY_AFTER_SECONDS } from './http.ts';
 import { createJobTokens, issuerOf, type Job, type JobTokens } from './oidc.ts';
 import { Refusal } from './refusal.ts';
 import { bearerOf } from './signature.ts';
 
-export interface CallbackOptions {
+export interface CallbackOptions extends Serving {
   /** Absent: workflows are not asked to call back. */
   readonly callbacks?: Callbacks | undefined;
   /** Keys of the tokens that runs are given; none: only tokens of jobs count. */
@@ -21,8 +21,6 @@ export interface CallbackOptions {
   /** Whose tokens are checked for a run that is not there, so that its sender is told nothing else than for others. */
   readonly githubApiUrl: string;
   readonly jobTokens?: JobTokens;
-  readonly isReady: () => boolean;
-  readonly stopping: AbortSignal;
   readonly log: Logger;
 }
 
@@ -41,7 +39,6 @@ const NO_ANSWER = [
   'CREDENTIALS_MISSING',
 ] as const;
 
-const Path = z.object({ namespace: NamespaceName, name: ObjectName });
 const Body = z.object({
   runId: z.int().positive(),
   status: z.enum(['started', 'completed']),
@@ -50,7 +47,7 @@ const Body = z.object({
 
 /** Where a workflow says that it is there, or at its end. It makes postsync look sooner; what counts is what GitHub says. */
 export function callbackRoute(options: CallbackOptions): RequestHandler {
-  const { callbacks, callbackKeys = [], githubApiUrl, isReady, stopping, log } = options;
+  const { callbacks, callbackKeys = [], githubApiUrl, log } = options;
   const { jobTokens = createJobTokens() } = options;
   const take = createBuckets(PER_RUN);
 
@@ -94,8 +91,8 @@ export function callbackRoute(options: CallbackOptions): RequestHandler {
   return async (req, res) => {
     if (!callbacks)
       throw new Refusal(404, 'NotFound', 'no callbacks are taken: POSTSYNC_CALLBACK_URL is not set');
-    if (stopping.aborted || !isReady()) throw unavailable('postsync is starting or stopping; send it again');
-    const run = checked(Path, req.params);
+    assertServing(options);
+    const run = checked(NamespacedPath, req.params, 'the path');
     const token = bearerOf(req.get('authorization'));
     // The body is read of those who may send one.
     if (token === undefined) throw unauthorized();
@@ -103,13 +100,11 @@ export function callbackRoute(options: CallbackOptions): RequestHandler {
     const job = await identify(run, token, dispatch);
     if (!dispatch || (job && !isSame(job.repository, dispatch.repository)))
       throw forbidden(`no run ${run.namespace}/${run.name} was dispatched to ${job?.repository}`);
-    const { runId, status, conclusion } = await bodyOf(req);
+    const { runId, status, conclusion } = checked(Body, await jsonOf(req, MAX_BODY_BYTES));
     if (job && job.runId !== runId)
       throw forbidden(`the token is of the workflow run ${job.runId}, and runId is ${runId}`);
     if (dispatch.ended) throw new Refusal(409, 'Conflict', 'the run has ended');
-    const seconds = take(keyOf(run));
-    if (seconds > 0)
-      throw new Refusal(429, 'TooManyRequests', `that was too often; wait ${seconds} s`, seconds);
+    assertNotTooOften(take(keyOf(run)));
     await verified(callbacks.told(run, runId, status), run);
     const by = job ? 'job' : 'run';
     log.info({ run, workflowRun: runId, status, conclusion, by }, 'callback received');
@@ -135,23 +130,4 @@ function forbidden(message: string): Refusal {
 /** GitHub's names mean the same in any case. */
 function isSame(repository: string, other: string): boolean {
   return repository.toLowerCase() === other.toLowerCase();
-}
-
-async function bodyOf(req: Request): Promise<z.output<typeof Body>> {
-  const text = await readBody(req, MAX_BODY_BYTES);
-  if (typeof text === 'string')
-    throw new Refusal(413, 'TooLarge', `the body is over ${MAX_BODY_BYTES} bytes`);
-  let json: unknown;
-  try {
-    json = JSON.parse(text.toString('utf8'));
-  } catch {
-    throw new Refusal(400, 'BadRequest', 'the body is not JSON');
-  }
-  return checked(Body, json);
-}
-
-function checked<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw new Refusal(400, 'BadRequest', problemsOf(parsed.error));
 }

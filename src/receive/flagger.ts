@@ -3,30 +3,34 @@ import { z } from 'zod';
 import type { Ref, Result } from '../decide/model.ts';
 import type { Logger } from '../log.ts';
 import type { Rollouts, RolloutVerdict } from '../ports.ts';
-import { checked, jsonOf, WaitText } from './asked.ts';
+import {
+  assertNotTooOften,
+  assertServing,
+  checked,
+  jsonOf,
+  NamespacedPath,
+  type Serving,
+  WaitText,
+} from './asked.ts';
 import { createBuckets } from './buckets.ts';
 import { NamespaceName, ObjectName } from './flux-event.ts';
-import { answer, RETRY_AFTER_SECONDS } from './http.ts';
+import { answer } from './http.ts';
 import { Refusal } from './refusal.ts';
 import { isKnown } from './signature.ts';
 import { NOT_DECIDED, STATUSES } from './verdict.ts';
 import type { Waits } from './waits.ts';
 
-export interface FlaggerOptions {
+export interface FlaggerOptions extends Serving {
   /** By namespace, the token that opens its releases to Flagger; absent: Flagger may ask for nothing. */
   readonly flaggerTokens?: Readonly<Record<string, string>> | undefined;
   readonly rollouts: Rollouts;
   readonly waits: Waits;
-  /** Whether what is in the cluster was listed: before, a test that exists would not be found. */
-  readonly isReady: () => boolean;
-  readonly stopping: AbortSignal;
   readonly log: Logger;
 }
 
 /** Below the ten seconds that Flagger gives a webhook, unless told otherwise. */
 const DEFAULT_WAIT_MS = 8_000;
 
-const Path = z.object({ namespace: NamespaceName, name: ObjectName });
 const Query = z.strictObject({ wait: WaitText.default(DEFAULT_WAIT_MS) });
 const NoQuery = z.strictObject({});
 const TestNames = z
@@ -67,25 +71,20 @@ export function flaggerRouter(options: FlaggerOptions): Router {
 
   /** What is asked for, by whom may ask for it. */
   async function enter(req: Request): Promise<Asked> {
-    const { flaggerTokens, isReady, stopping } = options;
+    const { flaggerTokens } = options;
     if (!flaggerTokens) {
       const message = 'Flagger may ask for nothing: the administrator sets POSTSYNC_FLAGGER_TOKENS_FILE';
       throw new Refusal(404, 'NotFound', message);
     }
-    if (stopping.aborted || !isReady()) {
-      const because = stopping.aborted ? 'stopping' : 'starting';
-      throw new Refusal(503, 'Unavailable', `postsync is ${because}; ask again`, RETRY_AFTER_SECONDS);
-    }
-    const release = checked(Path, req.params, 'the path');
+    assertServing(options);
+    const release = checked(NamespacedPath, req.params, 'the path');
     const { namespace, name, checksum, metadata } = checked(Payload, await jsonOf(req));
     const token = Object.hasOwn(flaggerTokens, release.namespace) && flaggerTokens[release.namespace];
     if (!token || !isKnown(metadata.token, [token])) {
       const message = `metadata.token is not the token of the namespace ${release.namespace}`;
       throw new Refusal(403, 'Forbidden', message);
     }
-    const seconds = take(release.namespace);
-    if (seconds > 0)
-      throw new Refusal(429, 'TooManyRequests', `that was too often; wait ${seconds} s`, seconds);
+    assertNotTooOften(take(release.namespace));
     return { release, canary: { namespace, name }, checksum, tests: metadata.tests };
   }
 

@@ -171,7 +171,7 @@ describe('a callback is refused, and nobody is told,', () => {
       /of the workflow run 4712, and runId is 4711/,
     ],
     ['whose body is not JSON', ownToken, { body: '{' }, 400, /not JSON/],
-    ['with no body', ownToken, { body: '' }, 400, /not JSON/],
+    ['with no body', ownToken, { body: '' }, 400, /^runId: /],
     ['without a workflow run', ownToken, { body: { status: 'started' } }, 400, /^runId: /],
     ['with a workflow run in quotes', ownToken, { body: { ...STARTED, runId: '4711' } }, 400, /^runId: /],
     ['with a workflow run below 1', ownToken, { body: { ...STARTED, runId: 0 } }, 400, /^runId: /],
