@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 
+const PROGRAM = 'src/main.ts';
+
 /** Runs the program in an empty home. */
 function postsync(
   t: TestContext,
@@ -17,7 +19,7 @@ function postsync(
   t.after(() => rmSync(home, { recursive: true }));
   return new Promise<{ code: unknown; stdout: string; stderr: string }>((resolve) => {
     const options = { env: { HOME: home, ...env }, timeout: 60_000 };
-    execFile(process.execPath, [...node, 'src/main.ts', ...argv], options, (error, stdout, stderr) =>
+    execFile(process.execPath, [...node, PROGRAM, ...argv], options, (error, stdout, stderr) =>
       resolve({ code: error?.code ?? 0, stdout, stderr }),
     );
   });
@@ -87,7 +89,7 @@ describe('the program', () => {
     const url = `http://127.0.0.1:${port}/`;
     const check = { url, method: 'GET', status: [200], intervalMs: 1000, timeoutMs: 60_000 };
     const env = { POSTSYNC_CHECK: JSON.stringify([check]) };
-    const child = spawn(process.execPath, ['src/main.ts', 'check', 'http'], { env, stdio: 'ignore' });
+    const child = spawn(process.execPath, [PROGRAM, 'check', 'http'], { env, stdio: 'ignore' });
     const gone = once(child, 'exit');
     await Promise.race([asked, gone]);
     child.kill('SIGTERM');
