@@ -25,10 +25,17 @@ export interface Table<T> {
   upsert(object: unknown): T | undefined;
   remove(object: unknown): void;
   /**
-   * A full list begins, and is believed whatever the versions; what is not in it is gone when the returned function is
-   * called. Of the rest, `onChange` is told once more: that is what a resync is for.
+   * A full list begins, and is believed whatever the versions; what is not in it is gone at its end. Of the rest,
+   * `onChange` is told once more: that is what a resync is for.
    */
-  relist(): () => void;
+  relist(): Listing;
+}
+
+/** A full list that is under way. */
+export interface Listing {
+  end(): void;
+  /** The rest of it cannot be had: from now on versions count again, and what is not in it is not gone. */
+  giveUp(): void;
 }
 
 interface Meta {
@@ -101,12 +108,17 @@ export function createTable<T>(options: TableOptions<T>): Table<T> {
       const seen = new Set<string>();
       const isFirst = rows.size === 0;
       listed = seen;
-      return () => {
-        listed = undefined;
-        for (const [key, { value }] of rows) {
-          if (!seen.has(key)) drop(key);
-          else if (!isFirst) options.onChange(value, value);
-        }
+      return {
+        end() {
+          listed = undefined;
+          for (const [key, { value }] of rows) {
+            if (!seen.has(key)) drop(key);
+            else if (!isFirst) options.onChange(value, value);
+          }
+        },
+        giveUp() {
+          listed = undefined;
+        },
       };
     },
   };

@@ -96,10 +96,10 @@ describe('a full list', () => {
     const { table, changes } = aTable();
     table.upsert(thing('a', '1'));
     table.upsert(thing('b', '2'));
-    const done = table.relist();
+    const listing = table.relist();
     table.upsert(thing('b', '2'));
     assert.equal(table.size, 2);
-    done();
+    listing.end();
     assert.deepEqual(names(table.values()), ['b']);
     assert.deepEqual(changes, ['- > 1', '- > 2', '1 > -', '2 > 2']);
   });
@@ -107,27 +107,37 @@ describe('a full list', () => {
   test('has everything looked at once more, but for the first, which is told of anyway', () => {
     const { table, changes } = aTable();
     for (const version of ['1', '1', '2']) {
-      const done = table.relist();
+      const listing = table.relist();
       table.upsert(thing('a', version));
-      done();
+      listing.end();
     }
     assert.deepEqual(changes, ['- > 1', '1 > 1', '1 > 2', '2 > 2']);
+  });
+
+  test('that is given up takes nothing away, and versions count again', () => {
+    const { table } = aTable();
+    table.upsert(thing('a', '100'));
+    table.upsert(thing('b', '2'));
+    table.relist().giveUp();
+    table.upsert(thing('a', '7', 'blue'));
+    assert.deepEqual(names(table.values()), ['a', 'b']);
+    assert.equal(table.get('apps/a')?.colour, 'red');
   });
 
   test('is believed though its versions went backwards', () => {
     const { table } = aTable();
     table.upsert(thing('a', '100'));
-    const done = table.relist();
+    const listing = table.relist();
     table.upsert(thing('a', '7', 'blue'));
-    done();
+    listing.end();
     assert.equal(table.get('apps/a')?.colour, 'blue');
   });
 
   test('does not take away what was written meanwhile', () => {
     const { table } = aTable();
-    const done = table.relist();
+    const listing = table.relist();
     table.upsert(thing('new', '5'));
-    done();
+    listing.end();
     assert.deepEqual(names(table.values()), ['new']);
   });
 });

@@ -1,13 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isCode, PostsyncError } from '../errors.ts';
 import type { Kubernetes, Query, Target, WatchLine } from '../kubernetes.ts';
+import type { Listing } from '../table.ts';
 
 /** Where what was seen goes. Objects come as the API serves them; the sink keeps what it needs of them. */
 export interface Sink {
   upsert(object: unknown): void;
   remove(object: unknown): void;
-  /** A full list begins: what was not upserted when the returned function is called is gone. */
-  relist(): () => void;
+  /** A full list begins: what was not upserted at its end is gone. */
+  relist(): Listing;
 }
 
 export interface Following {
@@ -127,16 +128,21 @@ interface List {
 
 /** @returns the version from which a watch goes on */
 async function listAll(kubernetes: Kubernetes, { target, query, sink }: Following): Promise<string> {
-  const done = sink.relist();
+  const listing = sink.relist();
   let from: string | undefined;
   let version: string;
-  do {
-    const page = (await kubernetes.list(target, { ...query, limit: PAGE, continue: from })) as List;
-    for (const item of page.items) sink.upsert(item);
-    version = page.metadata.resourceVersion;
-    from = page.metadata.continue || undefined;
-  } while (from !== undefined);
-  done();
+  try {
+    do {
+      const page = (await kubernetes.list(target, { ...query, limit: PAGE, continue: from })) as List;
+      for (const item of page.items) sink.upsert(item);
+      version = page.metadata.resourceVersion;
+      from = page.metadata.continue || undefined;
+    } while (from !== undefined);
+  } catch (error) {
+    listing.giveUp();
+    throw error;
+  }
+  listing.end();
   return version;
 }
 

@@ -45,7 +45,7 @@ function aServer(pages: readonly Page[], watches: readonly Watched[], standsAt =
     remove: (object: unknown) => void seen.push(`-${nameOf(object)}`),
     relist: () => {
       seen.push('[');
-      return () => void seen.push(']');
+      return { end: () => void seen.push(']'), giveUp: () => void seen.push('given up') };
     },
   };
   return {
@@ -159,7 +159,7 @@ describe('a watch', () => {
   test('takes nothing away when a list breaks off', async () => {
     const server = aServer([{ version: '5', items: items('a'), more: 'token' }, LOST, ONE_PAGE], []);
     await server.untilIdle();
-    assert.deepEqual(server.seen, ['[', 'a', '[', 'a', ']']);
+    assert.deepEqual(server.seen, ['[', 'a', 'given up', '[', 'a', ']']);
   });
 
   test('lists again at resync, which is no trouble', async () => {

@@ -130,9 +130,9 @@ export function aProcess(options: ProcessOptions): Process {
         ['synctests', tables.tests],
         ['synctestruns', tables.runs],
       ] as const) {
-        const listed = table.relist();
+        const listing = table.relist();
         for (const object of server.list(resource)) table.upsert(structuredClone(object));
-        listed();
+        listing.end();
       }
     },
     get dueAt() {
