@@ -3,6 +3,7 @@ import { keyOf, type Outcome, type Reason, type Run, type RunState, type Time } 
 import type { Ending } from '../ports.ts';
 import type { SyncTest } from '../synctest.ts';
 import type { Deps } from './reconcile.ts';
+import { stateOf } from './world.ts';
 
 /** Whether an action was carried out, or has to wait for something that no plan knows. */
 export interface Performed {
@@ -18,15 +19,6 @@ const ROLLOUT_POLL_MS = 3_000;
 
 /** A Secret may come a moment after its user. */
 const CREDENTIALS_MS = 30_000;
-
-/** What a run is doing, wherever it was started; `undefined`: it is not known to have been. */
-export function stateOf({
-  jobs,
-  dispatches,
-  now,
-}: Pick<Deps, 'jobs' | 'dispatches' | 'now'>): (run: Run) => RunState | undefined {
-  return (run) => (run.dispatch ? dispatches : jobs).stateOf(run, now());
-}
 
 interface Held {
   readonly syncTest: SyncTest;

@@ -20,7 +20,6 @@ import { earliest } from '../decide/time.ts';
 import { isCode } from '../errors.ts';
 import type { Dispatches, Jobs, Records, Reports } from '../ports.ts';
 import type { Admission } from './admission.ts';
-import { stateOf } from './finish.ts';
 import { perform } from './perform.ts';
 import { report } from './report.ts';
 import { tidy } from './tidy.ts';
@@ -68,13 +67,13 @@ export async function reconcile(deps: Deps, ref: Ref): Promise<Time | undefined>
 }
 
 async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Time | undefined; failure?: unknown }> {
-  const { world, admission, now, log } = deps;
+  const { admission, now, log } = deps;
   const heldBack = new Map<string, Time | undefined>();
   /** Runs whose end was known before the release was read. */
   const readFor = new Set<string>();
   let freshUntil = 0;
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
-    const observed = observe(world, ref, { policy: deps.policy(), stateOf: stateOf(deps) });
+    const observed = observe(deps, ref);
     if (!observed) return endOrphans(deps, ref);
     const planned = plan(observed, deps.policy(), now());
     const actions = planned.actions.filter(
@@ -85,11 +84,12 @@ async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Time | undefin
       return { wakeAt: earliest([planned.wakeAt, ...heldBack.values()]) };
     }
     const ending = actions.filter((action) => action.type === 'finish');
-    const isStale = Date.now() > freshUntil || ending.some(({ run }) => !readFor.has(keyOf(run.ref)));
-    if (isStale && actions.some(({ type }) => type !== 'remove')) {
+    const isFresh = Date.now() <= freshUntil && ending.every(({ run }) => readFor.has(keyOf(run.ref)));
+    if (needsFresh(actions) && !isFresh) {
       ending.forEach(({ run }) => readFor.add(keyOf(run.ref)));
       await readLive(deps, ref, ending);
       freshUntil = Date.now() + FRESH_MS;
+      // By what was read, the plan may be another one.
       continue;
     }
     const described = actions.map((action) => describe(action, observed.release));
@@ -99,6 +99,11 @@ async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Time | undefin
   }
   log.error({ release: keyOf(ref) }, 'a plan does not come to its end');
   return { wakeAt: now() + 60_000 };
+}
+
+/** To forget an old run is right whatever the release does now. */
+function needsFresh(actions: readonly Action[]): boolean {
+  return actions.some(({ type }) => type !== 'remove');
 }
 
 /** A run that does not ask to start stands in nobody's way; one that has ended, or is not begun, takes no room either. */
@@ -178,7 +183,7 @@ async function performAll(
 async function writeResult(deps: Deps, ref: Ref): Promise<void> {
   const { world, records, log, onResult } = deps;
   const policy = deps.policy();
-  const observed = observe(world, ref, { policy, stateOf: stateOf(deps) });
+  const observed = observe(deps, ref);
   if (!observed) return onResult(ref, undefined);
   if (observed.release.deleting) return;
   const projection = project(observed, policy);

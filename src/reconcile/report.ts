@@ -2,7 +2,6 @@ import { runsOf } from '../decide/due.ts';
 import { keyOf, type Ref, type Run, type Time } from '../decide/model.ts';
 import { hasEnded, standingOf } from '../decide/standing.ts';
 import { earliest } from '../decide/time.ts';
-import { stateOf } from './finish.ts';
 import type { Deps } from './reconcile.ts';
 import { observe } from './world.ts';
 
@@ -21,7 +20,7 @@ export async function report(deps: Deps, ref: Ref): Promise<Time | undefined> {
   if (!world.runs.in(keyOf(ref)).some((run) => hasEnded(run) && !run.commitStatus && asks(run)))
     return undefined;
   const policy = deps.policy();
-  const observed = observe(world, ref, { policy, stateOf: stateOf(deps) });
+  const observed = observe(deps, ref);
   if (!observed?.release.revision) return undefined;
   const { release, selection } = observed;
   const { digest } = observed.release.revision;

@@ -7,7 +7,6 @@ import { restOf } from '../decide/rest.ts';
 import { isOf, nextAttempt } from '../decide/standing.ts';
 import { PostsyncError } from '../errors.ts';
 import type { NewRun, ReleaseVerdict, Requests } from '../ports.ts';
-import { stateOf } from './finish.ts';
 import type { Deps } from './reconcile.ts';
 import { observe } from './world.ts';
 
@@ -26,7 +25,7 @@ export function createRequests(
   async function prepare(ref: Ref, tests: readonly string[] | undefined) {
     const release = await records.readRelease(ref);
     if (!release) throw new PostsyncError('RELEASE_NOT_FOUND', `there is no HelmRelease ${keyOf(ref)}`);
-    const observed = observe(world, ref, { policy: deps.policy(), stateOf: stateOf(deps) });
+    const observed = observe(deps, ref);
     const wanted = observed?.selection.wanted.map(({ test }) => test) ?? [];
     const meant = tests ? tests.map((name) => named(name, wanted, release)) : wanted;
     if (meant.length === 0) {
@@ -71,7 +70,7 @@ export function createRequests(
       return verdict;
     const runs = await records.readRuns(release.ref);
     const policy = deps.policy();
-    const observed = observe(world, release.ref, { policy, stateOf: stateOf(deps) });
+    const observed = observe(deps, release.ref);
     const because = observed && outstanding({ ...observed, release, runs }, rest, policy);
     return because === undefined ? verdict : { ...verdict, isCurrent: false, because };
   }

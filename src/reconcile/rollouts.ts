@@ -6,7 +6,6 @@ import { resultOf } from '../decide/result.ts';
 import { isOf, isStarted, newestFirst, nextAttempt, type Standing, standingOf } from '../decide/standing.ts';
 import { PostsyncError } from '../errors.ts';
 import type { Rollouts, RolloutVerdict } from '../ports.ts';
-import { stateOf } from './finish.ts';
 import type { Deps } from './reconcile.ts';
 import { named } from './requests.ts';
 import { observe } from './world.ts';
@@ -67,7 +66,7 @@ export function createRollouts(deps: Deps): Rollouts {
       const release = await records.readRelease(ref);
       if (!release) throw new PostsyncError('RELEASE_NOT_FOUND', `there is no HelmRelease ${keyOf(ref)}`);
       const policy = deps.policy();
-      const observed = observe(world, ref, { policy, stateOf: stateOf(deps) });
+      const observed = observe(deps, ref);
       const wanted = observed?.selection.wanted.map(({ test }) => test) ?? [];
       const meant = tests.map((name) => named(name, wanted, release));
 

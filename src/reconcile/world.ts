@@ -1,7 +1,6 @@
 import type { Observed } from '../decide/actions.ts';
 import {
   keyOf,
-  type Policy,
   type Ref,
   type Release,
   type Run,
@@ -13,6 +12,7 @@ import { select } from '../decide/select.ts';
 import { isOf } from '../decide/standing.ts';
 import type { SyncTest } from '../synctest.ts';
 import type { Table } from '../table.ts';
+import type { Deps } from './reconcile.ts';
 
 /** A namespace's labels, for `namespaceSelector`. */
 export interface NamespaceLabels {
@@ -45,12 +45,21 @@ export function syncTestOf(
   return world.builtIn(release).find(({ test }) => test.ref.name === run.test.name);
 }
 
+/** What a run is doing, wherever it was started; `undefined`: it is not known to have been. */
+export function stateOf({
+  jobs,
+  dispatches,
+  now,
+}: Pick<Deps, 'jobs' | 'dispatches' | 'now'>): (run: Run) => RunState | undefined {
+  return (run) => (run.dispatch ? dispatches : jobs).stateOf(run, now());
+}
+
 /** All that is known of one release; `undefined` where there is none. */
 export function observe(
-  world: World,
+  deps: Pick<Deps, 'world' | 'jobs' | 'dispatches' | 'policy' | 'now'>,
   ref: Ref,
-  given: { readonly policy: Policy; readonly stateOf: (run: Run) => RunState | undefined },
 ): Observed | undefined {
+  const { world } = deps;
   const release = world.releases.get(keyOf(ref));
   if (!release) return undefined;
   const builtIn = world.builtIn(release).map(({ test }) => test);
@@ -61,12 +70,12 @@ export function observe(
   };
   return {
     release,
-    selection: select(release, offer, given.policy),
+    selection: select(release, offer, deps.policy()),
     runs: world.runs.in(keyOf(ref)),
     testOf: (run) =>
       run.testKind === 'SyncTest'
         ? world.tests.get(keyOf(run.test))?.test
         : builtIn.find((test) => isOf(run, test)),
-    stateOf: given.stateOf,
+    stateOf: stateOf(deps),
   };
 }
