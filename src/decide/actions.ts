@@ -35,7 +35,7 @@ export type Action =
   | { readonly type: 'start'; readonly run: Run; readonly test: Test }
   /** Its Job was started but is not known: look for it, and only then call it lost. */
   | { readonly type: 'find'; readonly run: Run }
-  /** The workflow run that it caused was found: write down which one it is. */
+  /** The workflow run that it caused was found, or is in progress now: write that down. */
   | { readonly type: 'link'; readonly run: Run; readonly link: Link }
   | { readonly type: 'finish'; readonly run: Run; readonly outcome: Outcome }
   | { readonly type: 'remove'; readonly run: Run };

@@ -1,6 +1,6 @@
 import { act, type Look, type Step, wait } from './actions.ts';
 import { KEYS } from './keys.ts';
-import type { Outcome, Policy, Release, Run, RunState, Test, Time, Verdict } from './model.ts';
+import type { Link, Outcome, Policy, Release, Run, RunState, Test, Time, Verdict } from './model.ts';
 import { isMoving } from './rest.ts';
 import { isOf } from './standing.ts';
 
@@ -10,7 +10,7 @@ const FATAL_AFTER_MS = 30_000;
 /** Nodes tell late of what happened while the API server did not answer: a kubelet syncs the state of its Pods every 10 s. */
 const NODES_TELL_MS = 30_000;
 
-/** How long after its time was up a run is asked for that could not be asked for before. */
+/** How long after its time was up, or after a start of postsync, a run is asked for that could not be asked for before. */
 const UNTOLD_MS = 10 * 60_000;
 
 /** What an unfinished run needs now. */
@@ -97,8 +97,10 @@ function followStarted(run: Run, state: RunState, look: Look): Step {
   const { deadline, outcome } = deadlineOf(state, look);
   const { asked, link } = state;
   if (now >= deadline && isTold(state, deadline)) return conclude(run, outcome, release, now);
-  if (now >= deadline + UNTOLD_MS) return conclude(run, untold(now), release, now);
-  if (link && run.dispatch?.runId === undefined) {
+  if (now >= Math.max(deadline, asked?.since ?? deadline) + UNTOLD_MS) {
+    return conclude(run, untold(now), release, now);
+  }
+  if (link && isNews(link, run)) {
     return act({ type: 'link', run, link }, `the workflow run of ${run.ref.name} was found`);
   }
   const because = `${run.ref.name} is ${state.phase === 'running' ? 'running' : 'about to run'}`;
@@ -113,6 +115,12 @@ function nextLook(again: Time | undefined, deadline: Time, now: Time): Time {
 /** Whether it is known that it still went on when its time was up. */
 function isTold({ asked }: Exclude<RunState, { phase: 'ended' }>, deadline: Time): boolean {
   return asked === undefined || (asked.at !== undefined && asked.at >= deadline);
+}
+
+/** Whether more is known of its workflow run than is written down. */
+function isNews({ runningSince }: Link, { dispatch }: Run): boolean {
+  if (dispatch?.runId === undefined) return true;
+  return runningSince !== undefined && dispatch.runningSince === undefined;
 }
 
 /** When time is up for what goes on, and what that will mean. */

@@ -188,6 +188,8 @@ export interface Dispatch {
   readonly unanswered?: string;
   /** The workflow run that it caused. */
   readonly runId?: number;
+  /** When that was first seen in progress: its `timeout` counts from then, whatever it waits for later. */
+  readonly runningSince?: Time;
   /** Nothing of it goes on any more, or nobody will know. */
   readonly settled: boolean;
 }
@@ -206,6 +208,7 @@ export interface CommitReport {
 export interface Link {
   readonly runId: number;
   readonly url: string;
+  readonly runningSince?: Time;
 }
 
 export interface Outcome {
@@ -278,8 +281,8 @@ interface Going {
   readonly since: Time;
   readonly limits: Limits;
   readonly link?: Link;
-  /** Of a dispatch: nobody tells of it unasked. */
-  readonly asked?: { readonly at?: Time; readonly again: Time };
+  /** Of a dispatch: nobody tells of it unasked. `since`: when this process began to ask. */
+  readonly asked?: { readonly since: Time; readonly at?: Time; readonly again: Time };
 }
 
 /** A run's limits, pinned when it was started. */

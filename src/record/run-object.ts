@@ -14,6 +14,7 @@ const Dispatch = z
     startTimeoutSeconds: z.number(),
     unanswered: z.string().optional(),
     runId: z.number().optional(),
+    runningSince: Timestamp.optional(),
     settled: z.boolean().prefault(false),
   })
   .transform(({ timeoutSeconds, startTimeoutSeconds, ...rest }) => ({

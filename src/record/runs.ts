@@ -130,7 +130,9 @@ export function noteDispatch(
   // Whatever else changed meanwhile, this stays true.
   const free = { ...run, resourceVersion: undefined };
   if (!('url' in note)) return writeStatus(kubernetes, free, { dispatch: note });
-  return writeStatus(kubernetes, free, { dispatch: { runId: note.runId }, url: note.url });
+  const { runId, runningSince, url } = note;
+  const dispatch = { runId, runningSince: runningSince === undefined ? undefined : iso(runningSince) };
+  return writeStatus(kubernetes, free, { dispatch, url });
 }
 
 /** Writes down what came of a report on a commit. The verdict has been written, and stays. */

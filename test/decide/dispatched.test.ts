@@ -31,12 +31,18 @@ function waiting(askedAt: Time | undefined, again = after(65)): RunState {
     message: 'not there',
     fatal: false,
     limits: LIMITS,
-    asked: { ...(askedAt !== undefined && { at: askedAt }), again },
+    asked: { since: NOON, ...(askedAt !== undefined && { at: askedAt }), again },
   };
 }
 
 function inProgress(askedAt: Time, again: Time): RunState {
-  return { phase: 'running', since: NOON, limits: LIMITS, link: LINK, asked: { at: askedAt, again } };
+  return {
+    phase: 'running',
+    since: NOON,
+    limits: LIMITS,
+    link: LINK,
+    asked: { since: NOON, at: askedAt, again },
+  };
 }
 
 function dispatched(state: RunState, scene: Scene = {}): Scene {
@@ -69,6 +75,13 @@ describe('a run that was dispatched', () => {
     assert.deepEqual(planned(dispatched(state, { runs: [found] })), []);
   });
 
+  test('is written down with when its workflow run was first in progress, once', () => {
+    const state = { ...inProgress(after(55), after(65)), link: { ...LINK, runningSince: after(50) } };
+    assert.deepEqual(planned(dispatched(state, { runs: [found] })), [`link ${name}`]);
+    const written = aRun({ dispatch: { ...CLAIM, runId: 7, runningSince: after(50) } });
+    assert.deepEqual(planned(dispatched(state, { runs: [written] })), []);
+  });
+
   test('has failed when it was seen to run after its time was up', () => {
     const before = dispatched(inProgress(after(590), after(630)), { runs: [found] });
     assert.deepEqual(planned(before, after(601)), []);
@@ -80,6 +93,14 @@ describe('a run that was dispatched', () => {
     const scene = dispatched(inProgress(after(10), after(2000)), { runs: [found] });
     assert.deepEqual(planned(scene, after(1199)), []);
     assert.deepEqual(planned(scene, after(1200)), [`finish ${name} inconclusive RunNotFound`]);
+  });
+
+  test('is asked for after a restart, however long its time has been up by then', () => {
+    const state = waiting(undefined);
+    const asked = { since: after(5000), again: after(5005) };
+    const scene = dispatched({ ...state, asked } as RunState, { runs: [found] });
+    assert.deepEqual(planned(scene, after(5599)), []);
+    assert.deepEqual(planned(scene, after(5600)), [`finish ${name} inconclusive RunNotFound`]);
   });
 
   test('has the verdict that GitHub tells', () => {

@@ -22,33 +22,64 @@ const WHY: Readonly<Record<string, string>> = {
   startup_failure: 'GitHub could not start it: is the workflow file valid?',
 };
 
-/**
- * What a dispatched run is doing, by what GitHub told last. Pure.
- *
- * @param seenAt when it was first seen as it is: GitHub says when a run was created, not when a runner took it, and a 404
- *   may be a mistake
- */
-export function dispatchState(run: Run, dispatch: Dispatch, found: Found, seenAt: Time): RunState {
-  const { limits } = dispatch;
-  const asked = { ...(found.listedAt !== undefined && { at: found.listedAt }), again: found.nextAt };
-  const workflow = found.run;
+/** What a process has seen of a workflow run. */
+export interface Seen {
+  /** Since when it asks. */
+  readonly since: Time;
+  /** Since when GitHub says that it is not there: a 404 may be a mistake. */
+  readonly goneSince: Time | undefined;
+  /** GitHub says when a run was created, and not when a runner took it. */
+  readonly runningSince: Time | undefined;
+}
+
+/** What was seen until now. Pure. */
+export function seenBy(now: Time, { run, listedAt }: Found, before: Seen | undefined): Seen {
+  const isGone = !run && listedAt !== undefined;
+  return {
+    since: before?.since ?? now,
+    goneSince: isGone ? (before?.goneSince ?? now) : undefined,
+    runningSince: before?.runningSince ?? (run?.status === 'in_progress' ? now : undefined),
+  };
+}
+
+/** What a dispatched run is doing, by what GitHub told last. Pure. */
+export function dispatchState(run: Run, dispatch: Dispatch, found: Found, seen: Seen): RunState {
+  const { limits, claimedAt, runningSince = seen.runningSince } = dispatch;
+  const { listedAt, nextAt, run: workflow } = found;
+  const asked = { since: seen.since, ...(listedAt !== undefined && { at: listedAt }), again: nextAt };
+  const running =
+    runningSince === undefined
+      ? undefined
+      : ({ phase: 'running', since: runningSince, limits, asked } as const);
   if (!workflow) {
+    const goneSince = dispatch.runId === undefined ? undefined : seen.goneSince;
+    const fatal = goneSince !== undefined;
+    if (running && !fatal) return running;
     const message = whyNotFound(run, dispatch, found);
-    const isGone = dispatch.runId !== undefined && found.listedAt !== undefined;
-    const since = isGone ? seenAt : dispatch.claimedAt;
-    return { phase: 'waiting', since, reason: 'RunNotFound', message, fatal: isGone, limits, asked };
+    return {
+      phase: 'waiting',
+      since: goneSince ?? claimedAt,
+      reason: 'RunNotFound',
+      message,
+      fatal,
+      limits,
+      asked,
+    };
   }
-  const link: Link = { runId: workflow.id, url: workflow.url };
+  const link: Link = {
+    runId: workflow.id,
+    url: workflow.url,
+    ...(runningSince !== undefined && { runningSince }),
+  };
   if (workflow.status === 'completed') {
     const startedAt = workflow.startedAt ?? workflow.createdAt;
     return { phase: 'ended', startedAt, outcome: outcomeOf(workflow), link };
   }
-  if (workflow.status === 'in_progress') {
-    return { phase: 'running', since: seenAt, limits, link, asked };
-  }
+  // It may wait again later, for an approval or for the runner of another job.
+  if (running) return { ...running, link };
   const message = `its workflow run is ${workflow.status}: ${workflow.url}`;
-  const since = dispatch.claimedAt;
-  return { phase: 'waiting', since, reason: 'StartTimedOut', message, fatal: false, limits, link, asked };
+  const reason = 'StartTimedOut';
+  return { phase: 'waiting', since: claimedAt, reason, message, fatal: false, limits, link, asked };
 }
 
 function outcomeOf({ conclusion = 'unknown', url, updatedAt: finishedAt }: WorkflowRun): Outcome {

@@ -4,7 +4,7 @@ import { keep } from '../../keep.ts';
 import type { Dispatches, Held, Ready, Refusal } from '../../ports.ts';
 import type { Account, Accounts, Target } from './accounts.ts';
 import { withAdvice } from './advice.ts';
-import { dispatchState } from './dispatch-state.ts';
+import { dispatchState, type Seen, seenBy } from './dispatch-state.ts';
 import type { GitHub, RunsQuery, WorkflowRun } from './github.ts';
 import { type Found, holds, holdsAName, type RunLists, SKEW_MS } from './lists.ts';
 import { type Callback, type Payload, payloadOf, tooMuch } from './payload.ts';
@@ -44,8 +44,8 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
   const read = new Map<string, WorkflowRun>();
   /** Workflow runs that GitHub named, by the uid of our run. */
   const named = new Map<string, number>();
-  /** Since when a run is seen as it is, by its uid. A new process counts anew: a test is never called failed for that. */
-  const seen = new Map<string, { readonly as: string; readonly since: Time }>();
+  /** What was seen of workflow runs, by the uid of our run. */
+  const seen = new Map<string, Seen>();
 
   function find(run: Run, dispatch: Dispatch, now: Time): Found {
     const account = isSound(run, dispatch) ? accounts.known(dispatch, releaseOf(run)) : MADE_UP;
@@ -82,11 +82,9 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
       const { dispatch } = run;
       if (!dispatch) return undefined;
       const found = find(run, dispatch, now);
-      const as = found.run?.status ?? 'gone';
-      const known = seen.get(run.uid);
-      const since = known?.as === as ? known.since : now;
-      keep(seen, run.uid, { as, since }, MOST_RUNS);
-      return dispatchState(run, dispatch, found, since);
+      const sees = seenBy(now, found, seen.get(run.uid));
+      keep(seen, run.uid, sees, MOST_RUNS);
+      return dispatchState(run, dispatch, found, sees);
     },
 
     async prepare(run, syncTest, release, now) {

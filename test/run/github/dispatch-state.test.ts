@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Dispatch } from '../../../src/decide/model.ts';
-import { dispatchState } from '../../../src/run/github/dispatch-state.ts';
+import { dispatchState, type Seen, seenBy } from '../../../src/run/github/dispatch-state.ts';
 import type { WorkflowRun } from '../../../src/run/github/github.ts';
 import { aDispatch, after, aRun } from '../../support/model.ts';
 
@@ -24,8 +24,11 @@ function workflow(differs: Partial<WorkflowRun>): WorkflowRun {
 
 const known = { listedAt: after(55), nextAt: after(60), others: 0 };
 
-function state(differs: Partial<WorkflowRun>, seenAt = after(55)) {
-  return dispatchState(run, DISPATCH, { ...known, run: workflow(differs) }, seenAt);
+const NEW: Seen = { since: after(55), goneSince: undefined, runningSince: undefined };
+
+function state(differs: Partial<WorkflowRun>, seen: Partial<Seen> = {}, dispatch: Partial<Dispatch> = {}) {
+  const found = { ...known, run: workflow(differs) };
+  return dispatchState(run, { ...DISPATCH, ...dispatch }, found, { ...NEW, ...seen });
 }
 
 describe('every conclusion of a workflow run has its verdict', () => {
@@ -55,9 +58,34 @@ describe('every conclusion of a workflow run has its verdict', () => {
 
 describe('a workflow run that goes on', () => {
   test('runs since it was first seen to: GitHub counts the wait for a runner as well', () => {
-    const running = state({ status: 'in_progress', startedAt: after(-900) }, after(40));
+    const running = state({ status: 'in_progress', startedAt: after(-900) }, { runningSince: after(40) });
     assert.ok(running.phase === 'running');
-    assert.deepEqual(running.since, after(40));
+    assert.equal(running.since, after(40));
+  });
+
+  test('runs since then also where another process saw it', () => {
+    const running = state(
+      { status: 'in_progress' },
+      { runningSince: after(900) },
+      { runId: 7, runningSince: after(40) },
+    );
+    assert.ok(running.phase === 'running');
+    assert.equal(running.since, after(40));
+  });
+
+  test('runs on while a later job of it waits for an approval, or for a runner', () => {
+    for (const status of ['waiting', 'queued', 'pending']) {
+      const running = state({ status }, { runningSince: after(40) });
+      assert.ok(running.phase === 'running');
+      assert.deepEqual([running.since, running.link?.runId], [after(40), 7]);
+    }
+  });
+
+  test('runs on where it was not asked for yet', () => {
+    const dispatch = aDispatch({ runId: 7, runningSince: after(40) });
+    const running = dispatchState(run, dispatch, { nextAt: after(60), others: 0 }, NEW);
+    assert.ok(running.phase === 'running');
+    assert.equal(running.since, after(40));
   });
 
   test('waits while it is queued, pending or waiting for an approval', () => {
@@ -71,7 +99,7 @@ describe('a workflow run that goes on', () => {
 });
 
 function message(differs: object, dispatch: Partial<Dispatch> = {}): string {
-  const waiting = dispatchState(run, { ...DISPATCH, ...dispatch }, { ...known, ...differs }, after(55));
+  const waiting = dispatchState(run, { ...DISPATCH, ...dispatch }, { ...known, ...differs }, NEW);
   assert.ok(waiting.phase === 'waiting');
   assert.equal(waiting.reason, 'RunNotFound');
   return waiting.message;
@@ -108,9 +136,38 @@ describe('a workflow run that is not there', () => {
   });
 
   test('may be gone, which has to be seen for half a minute', () => {
-    const gone = dispatchState(run, { ...DISPATCH, runId: 7 }, known, after(50));
+    const dispatch = aDispatch({ runId: 7, runningSince: after(40) });
+    const gone = dispatchState(run, dispatch, known, { ...NEW, goneSince: after(50) });
     assert.ok(gone.phase === 'waiting' && gone.fatal);
-    assert.deepEqual(gone.since, after(50));
+    assert.equal(gone.since, after(50));
     assert.match(gone.message, /workflow run 7 is not there/);
+  });
+});
+
+describe('what a process has seen of a workflow run', () => {
+  const unasked = { nextAt: after(60), others: 0 };
+  const inProgress = { ...known, run: workflow({ status: 'in_progress' }) };
+  const look = (seconds: number, found: Parameters<typeof seenBy>[1], before?: Seen) =>
+    seenBy(after(seconds), found, before);
+
+  test('is that it asks, since it did first', () => {
+    const first = look(10, unasked);
+    assert.deepEqual(first, { since: after(10), goneSince: undefined, runningSince: undefined });
+    assert.equal(look(20, known, first).since, after(10));
+  });
+
+  test('is that it is gone since GitHub said so, until it is there again', () => {
+    const gone = look(20, known, look(10, unasked));
+    assert.equal(gone.goneSince, after(20));
+    const still = look(30, known, gone);
+    assert.equal(still.goneSince, after(20));
+    assert.equal(look(40, inProgress, still).goneSince, undefined);
+  });
+
+  test('is that it is in progress since it was first, whatever it does later', () => {
+    const first = look(20, inProgress, look(10, unasked));
+    assert.equal(first.runningSince, after(20));
+    const waits = look(30, { ...known, run: workflow({ status: 'waiting' }) }, first);
+    assert.equal(look(40, inProgress, waits).runningSince, after(20));
   });
 });
