@@ -11,6 +11,7 @@ import type { SyncTest, CommitStatus as Wanted } from '../../synctest.ts';
 import type { Accounts } from './accounts.ts';
 import { commitOf } from './commit.ts';
 import type { CommitStatus } from './github.ts';
+import { ownTarget } from './target.ts';
 
 export interface ReportsOptions {
   readonly accounts: Pick<Accounts, 'open' | 'forget'>;
@@ -64,7 +65,7 @@ export function createReports(options: ReportsOptions): Reports {
     const origin = await commitOf(kubernetes, release);
     if (!origin) return now() + UNSETTLED_MS;
     if ('problem' in origin) return { repository, ...origin };
-    const { github } = await accounts.open(targetOf(wanted, syncTest));
+    const { github } = await accounts.open(ownTarget(options, syncTest, wanted));
     const turn = github.limits.turnOf(run.uid);
     if (turn > now() || !github.limits.take(run.uid)) return turn;
     const { sha } = origin;
@@ -82,7 +83,7 @@ export function createReports(options: ReportsOptions): Reports {
       keep(known, run.uid, { found, failures });
       if (typeof found !== 'number') tell(words, found);
     } catch (err) {
-      if (isCode(err, 'GITHUB_UNAUTHORIZED')) accounts.forget(targetOf(wanted, syncTest));
+      if (isCode(err, 'GITHUB_UNAUTHORIZED')) accounts.forget(ownTarget(options, syncTest, wanted));
       if (isCode(err, 'GITHUB_UNAUTHORIZED', 'GITHUB_FORBIDDEN', 'GITHUB_REJECTED', 'CREDENTIALS_MISSING')) {
         const found = { repository: wanted.repository, problem: err.message };
         keep(known, run.uid, { found, failures });
@@ -100,10 +101,6 @@ export function createReports(options: ReportsOptions): Reports {
     if (problem === undefined)
       log.info({ ...words, because: `${state} on ${repository}@${sha}` }, 'commit reported');
     else log.warn({ ...words, because: problem }, 'commit not reported');
-  }
-
-  function targetOf({ secretRef, apiUrl = options.apiUrl }: Wanted, { test }: SyncTest) {
-    return { apiUrl, secret: { namespace: test.ref.namespace, name: secretRef.name } };
   }
 
   return {
