@@ -20,7 +20,7 @@ import { createAdmission } from './reconcile/admission.ts';
 import { createCallbacks } from './reconcile/callbacks.ts';
 import { createTestCheck } from './reconcile/finding.ts';
 import { createHinted } from './reconcile/hinted.ts';
-import { createQueue, type Queue } from './reconcile/queue.ts';
+import { createQueue, type Failure, type Queue } from './reconcile/queue.ts';
 import { type Deps, reconcile, standAside } from './reconcile/reconcile.ts';
 import { createRequests } from './reconcile/requests.ts';
 import { createRollouts } from './reconcile/rollouts.ts';
@@ -68,14 +68,35 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     retryBackoffMs: config.retryBackoffMs,
     ...(config.testsNamespace !== undefined && { testsNamespace: config.testsNamespace }),
   };
-  const queue = createQueue({ look: (key) => look(key), parallel: config.parallelLooks, onFailure });
-  const onRelease = (release: Ref) => queue.add(`release:${keyOf(release)}`);
+
+  // The way of a look: what is seen or told queues it, the queue begins it, it reads what it was told of, and acts.
+  const onRelease = (release: Ref) => queue.add(keyOfLook('release', release));
+  const onTest = (test: Ref) => queue.add(keyOfLook('test', test));
+  const onHint = (release: Ref) => {
+    if (hinted.hear(release)) onRelease(release);
+  };
+  const queue = createQueue({ look, parallel: config.parallelLooks, onFailure });
+  async function look(key: string): Promise<Time | undefined> {
+    const { kind, ref } = lookOf(key);
+    return kind === 'test' ? testCheck.check(ref) : measured(() => lookAt(ref), metrics);
+  }
+  async function lookAt(release: Ref): Promise<Time | undefined> {
+    const readAt = await hinted.read(release).catch((error: unknown) => {
+      standAside(deps, release);
+      throw error;
+    });
+    const wakeAt = await reconcile(deps, release);
+    return earliest([readAt, wakeAt]);
+  }
+  function onFailure({ key, error: err, attempt, delayMs }: Failure): void {
+    log.warn({ err, key, attempt, delayMs: Math.round(delayMs) }, 'look failed');
+  }
+
   const changes = createChanges();
   const onChange = (release: Ref) => {
     onRelease(release);
     changes.tell(release);
   };
-  const onTest = (test: Ref) => queue.add(`test:${keyOf(test)}`);
   const onRunGone = (run: Run) => admission.leave(run);
   const tables = createTables({
     log,
@@ -152,37 +173,6 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     policy,
   );
 
-  async function look(key: string): Promise<Time | undefined> {
-    const [kind, namespace = '', name = ''] = key.split(/[:/]/);
-    if (kind === 'test') return testCheck.check({ namespace, name });
-    const began = performance.now();
-    let result: 'ok' | 'conflict' | 'error' = 'error';
-    try {
-      const release = { namespace, name };
-      const readAt = await hinted.read(release).catch((error: unknown) => {
-        standAside(deps, release);
-        throw error;
-      });
-      const wakeAt = await reconcile(deps, release);
-      result = 'ok';
-      return earliest([readAt, wakeAt]);
-    } catch (error) {
-      if (isCode(error, 'API_CONFLICT')) result = 'conflict';
-      throw error;
-    } finally {
-      metrics.look(result, (performance.now() - began) / 1000);
-    }
-  }
-
-  function onFailure(failure: { key: string; error: unknown; attempt: number; delayMs: number }): void {
-    const { key, error: err, attempt, delayMs } = failure;
-    log.warn({ err, key, attempt, delayMs: Math.round(delayMs) }, 'look failed');
-  }
-
-  function onHint(release: Ref): void {
-    if (hinted.hear(release)) onRelease(release);
-  }
-
   metrics.gauges({
     leaseHeld: isActive,
     github: limits,
@@ -207,6 +197,32 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     onHint,
     flush,
   };
+}
+
+type LookKind = 'release' | 'test';
+
+/** What is to be looked at, as a key of the queue, and back. */
+function keyOfLook(kind: LookKind, ref: Ref): string {
+  return `${kind}:${keyOf(ref)}`;
+}
+function lookOf(key: string): { readonly kind: LookKind; readonly ref: Ref } {
+  const [kind, namespace = '', name = ''] = key.split(/[:/]/);
+  return { kind: kind as LookKind, ref: { namespace, name } };
+}
+
+async function measured<T>(look: () => Promise<T>, metrics: Pick<Metrics, 'look'>): Promise<T> {
+  const began = performance.now();
+  let result: 'ok' | 'conflict' | 'error' = 'error';
+  try {
+    const done = await look();
+    result = 'ok';
+    return done;
+  } catch (error) {
+    if (isCode(error, 'API_CONFLICT')) result = 'conflict';
+    throw error;
+  } finally {
+    metrics.look(result, (performance.now() - began) / 1000);
+  }
 }
 
 function kindOf(world: World, run: Run): string {

@@ -14,12 +14,14 @@ export interface QueueOptions {
   readonly look: (key: string) => Promise<Time | undefined>;
   /** Looks at once; at most one per key. */
   readonly parallel: number;
-  readonly onFailure: (failure: {
-    readonly key: string;
-    readonly error: unknown;
-    readonly attempt: number;
-    readonly delayMs: number;
-  }) => void;
+  readonly onFailure: (failure: Failure) => void;
+}
+
+export interface Failure {
+  readonly key: string;
+  readonly error: unknown;
+  readonly attempt: number;
+  readonly delayMs: number;
 }
 
 export interface Queue {
