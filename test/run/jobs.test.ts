@@ -53,6 +53,7 @@ function jobsOf(kubernetes: Kubernetes, known: readonly object[] = []) {
   const mounts = createTable<Complaint>({ ...rest, read: readComplaint, groupOf: keyOf });
   for (const job of known) jobs.upsert(job);
   const put = (pod: object) => pods.upsert(pod);
+  const complain = (event: object) => mounts.upsert(event);
   const settings = { image: 'postsync', clusterName: '', jobDefaults: {} };
   const told: string[] = [];
   const onRefused = (test: Ref, words: string) => void told.push(`${keyOf(test)}: ${words}`);
@@ -60,6 +61,7 @@ function jobsOf(kubernetes: Kubernetes, known: readonly object[] = []) {
     jobs: createJobs(kubernetes, { jobs, pods, complaints, mounts }, { settings, onRefused }),
     told,
     put,
+    complain,
   };
 }
 
@@ -207,6 +209,19 @@ describe('a container that cannot be started', () => {
     assert.deepEqual(since('a', [running, waits('PodInitializing')], 60), [false, NOON]);
     assert.deepEqual(since('a', [done, waits('ErrImagePull')], 90), [true, after(90)]);
     assert.deepEqual(since('a', [done, waits('ImagePullBackOff')], 100), [true, after(90)]);
+  });
+
+  test('is said to wait for a volume, where its Pod does', () => {
+    const { jobs, put, complain } = jobsOf(aKubernetes().kubernetes, [aJob({ uid: 'job-uid' })]);
+    put(aPod('a', [waits('PodInitializing'), waits('PodInitializing')]));
+    complain({
+      metadata: { name: 'a.1', namespace: 'apps', resourceVersion: '1', creationTimestamp: iso(NOON) },
+      involvedObject: { kind: 'Pod', namespace: 'apps', name: 'a', uid: 'pod-uid' },
+      message: 'secret "e2e" not found',
+    });
+    const state = jobs.stateOf(started('job-uid'), NOON);
+    assert.ok(state?.phase === 'waiting');
+    assert.match(state.message, /secret "e2e" not found/);
   });
 
   test('has it for each container, and for each Pod', () => {
