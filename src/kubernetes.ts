@@ -161,11 +161,13 @@ export function connect(
   }
 
   const manager = { fieldManager: FIELD_MANAGER };
+  // Webhooks are given 10 s as a rule: where one hangs, the server says so before we stop listening.
+  const deadline = { timeout: `${Math.round(timeoutMs * 0.8)}ms` };
   return {
     get: (target) => call('get', 'GET', target),
     list: (target, query) => call('list', 'GET', target, { query }),
     create: (target, body, query) =>
-      call('create', 'POST', target, { body, query: { ...manager, ...query } }),
+      call('create', 'POST', target, { body, query: { ...manager, ...deadline, ...query } }),
     patch: (target, body) =>
       call('patch', 'PATCH', target, { body, query: manager, contentType: 'application/merge-patch+json' }),
     remove: (target, uid) =>

@@ -7,9 +7,11 @@ import { KubeConfig } from '@kubernetes/client-node';
 import { isServerError } from '../src/errors.ts';
 import { connect } from '../src/kubernetes.ts';
 
-/** What comes of a create where the API server answers so; 0: it hangs up. */
-async function failureOf(t: TestContext, status: number): Promise<unknown> {
+/** What is asked by a create, and what comes of it where the API server answers so; 0: it hangs up. */
+async function failureOf(t: TestContext, status: number): Promise<{ error: unknown; asked: string }> {
+  let asked = '';
   const server = createServer((req, res) => {
+    asked = req.url ?? '';
     if (status === 0) req.socket.destroy();
     else res.writeHead(status).end(JSON.stringify({ kind: 'Status', message: 'failed calling webhook' }));
   }).listen(0, '127.0.0.1');
@@ -21,9 +23,11 @@ async function failureOf(t: TestContext, status: number): Promise<unknown> {
     { name: 'here', server: `http://127.0.0.1:${port}`, skipTLSVerify: true },
     { name: 'nobody' },
   );
-  const kubernetes = connect(config);
+  const kubernetes = connect(config, { timeoutMs: 5000 });
   t.after(() => kubernetes.close());
-  return kubernetes.create({ resource: 'jobs', namespace: 'apps' }, {}).catch((error: unknown) => error);
+  const creating = kubernetes.create({ resource: 'jobs', namespace: 'apps' }, {});
+  const error: unknown = await creating.catch((thrown: unknown) => thrown);
+  return { error, asked };
 }
 
 describe('what the API server could not do', () => {
@@ -33,7 +37,11 @@ describe('what the API server could not do', () => {
     ['is not where it refuses', 403, false],
   ] as const) {
     test(what, async (t) => {
-      assert.equal(isServerError(await failureOf(t, status)), isAnswer);
+      assert.equal(isServerError((await failureOf(t, status)).error), isAnswer);
     });
   }
+
+  test('is to be said before the answer is not waited for any more', async (t) => {
+    assert.match((await failureOf(t, 500)).asked, /[?&]timeout=4000ms(&|$)/);
+  });
 });
