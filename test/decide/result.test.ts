@@ -86,6 +86,8 @@ describe('a release says', () => {
     const byHand = aManualRun({ ...asked, digest: 'sha256:seven', releaseUid: 'release-uid', outcome: {} });
     assert.match(says({ runs: [FAILED, second, byHand] })[SMOKE] ?? '', /^passed \(re-run\), /);
     assert.match(says({ runs: [byHand] })[SMOKE] ?? '', /^passed, /);
+    const changed = aRun({ attempt: 3, cause: 'test-changed', createdAt: after(90), outcome: {} });
+    assert.match(says({ runs: [FAILED, second, changed] })[SMOKE] ?? '', /^passed, /);
     const goesOn = aRun({ attempt: 4, ...asked, createdAt: after(99), job: A_JOB });
     assert.match(says({ runs: [FAILED, second, goesOn] })[SMOKE] ?? '', /^passed \(attempt 2 of 2\), /);
   });
