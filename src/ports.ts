@@ -154,11 +154,17 @@ export interface Ready {
     | Held
     | Refusal
   >;
+  /** Nobody knows whether the claim was written: it will not be sent. */
+  drop(): void;
 }
 
 /** Runs tests as workflows on GitHub. */
 export interface Dispatches {
-  /** What is known of a run that was dispatched. When that is old, it is asked for, and the release looked at again. */
+  /**
+   * What is known of a run that was dispatched. When that is old, it is asked for, and the release looked at again.
+   *
+   * @returns `undefined`: it was not, though a claim may stand that was dropped
+   */
   stateOf(run: Run, now: Time): RunState | undefined;
   prepare(run: Run, syncTest: SyncTest, release: Release, now: Time): Promise<Ready | Held | Refusal>;
   /** Asks whether a workflow run may be the one of a run. @returns it, when it may */

@@ -183,6 +183,8 @@ export interface Dispatch {
   /** The Secret with the credential; absent: the administrator's. */
   readonly secret?: Ref;
   readonly claimedAt: Time;
+  /** Tells this claim from all others: only who wrote it knows whether anything was sent after it. */
+  readonly claimId?: string;
   readonly limits: Limits;
   /** What went wrong when it was sent, where that does not tell whether it arrived. */
   readonly unanswered?: string;

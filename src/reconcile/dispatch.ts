@@ -10,18 +10,20 @@ const LONG_MS = 5_000;
 
 /**
  * Dispatches a run once: the claim is written, then it is sent. After a crash in between nobody knows whether it was
- * sent; it is then looked for, and never sent again.
+ * sent; it is then looked for, and never sent again. A claim of which this process was not told whether it was written
+ * is one after which nothing was sent: it is taken back before the next.
  */
 export async function dispatch(
   deps: Deps,
   observed: Observed,
-  run: Run,
+  given: Run,
   syncTest: SyncTest,
 ): Promise<Performed> {
   const { dispatches, records, now } = deps;
   const { release } = observed;
   const { revision } = release;
   if (!revision) return { heldBack: true };
+  const run = given.dispatch ? await records.unclaimRun(given) : given;
   const ready = await dispatches.prepare(run, syncTest, release, now());
   if (ready.kind === 'held') return held(deps, observed, run, { syncTest, ...ready });
   if (ready.kind === 'refused') {
@@ -29,7 +31,10 @@ export async function dispatch(
   }
   deps.assertActive();
   const claim = { release, revision, test: syncTest.test, dispatch: ready.dispatch };
-  const claimed = await records.claimRun(run, claim);
+  const claimed = await records.claimRun(run, claim).catch((error: unknown) => {
+    ready.drop();
+    throw error;
+  });
   const sent = await ready.send();
   switch (sent.kind) {
     case 'accepted':

@@ -10,6 +10,7 @@ const Dispatch = z
     apiUrl: z.string(),
     secret: z.object({ namespace: z.string(), name: z.string() }).optional(),
     claimedAt: Timestamp,
+    claimId: z.string().optional(),
     timeoutSeconds: z.number(),
     startTimeoutSeconds: z.number(),
     unanswered: z.string().optional(),

@@ -120,7 +120,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
       type: fc.constant('trouble' as const),
       at: fc.integer({ min: 1, max: 6 }),
       code: fc.constant('API_UNAVAILABLE'),
-      when: fc.constant('after'),
+      when: fc.constantFrom('after', 'before the next', 'after the next'),
     }),
   },
 );

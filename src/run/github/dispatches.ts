@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { type Dispatch, type Link, type Reason, type Run, releaseOf, type Time } from '../../decide/model.ts';
 import { isCode, PostsyncError } from '../../errors.ts';
 import { keep } from '../../keep.ts';
@@ -46,6 +47,12 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
   const named = new Map<string, number>();
   /** What was seen of workflow runs, by the uid of our run. */
   const seen = new Map<string, Seen>();
+  /** Claims after which nothing was sent, nor will be, by their ids; to another process any claim may have been sent. */
+  const dropped = new Map<string, true>();
+
+  function isDropped({ claimId }: Dispatch): boolean {
+    return claimId !== undefined && dropped.has(claimId);
+  }
 
   function find(run: Run, dispatch: Dispatch, now: Time): Found {
     const account = isSound(run, dispatch) ? accounts.known(dispatch, releaseOf(run)) : MADE_UP;
@@ -80,7 +87,7 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
   return {
     stateOf(run, now) {
       const { dispatch } = run;
-      if (!dispatch) return undefined;
+      if (!dispatch || isDropped(dispatch)) return undefined;
       const found = find(run, dispatch, now);
       const sees = seenBy(now, found, seen.get(run.uid));
       keep(seen, run.uid, sees, MOST_RUNS);
@@ -100,14 +107,21 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
       if ('kind' in account) return account;
       const wait = await notYet(account, { run, target, trigger: payload.trigger, now });
       if (wait) return wait;
+      const claimId = randomUUID();
       const dispatch: Dispatch = {
         ...target,
         trigger: payload.trigger,
         claimedAt: now,
+        claimId,
         limits,
         settled: false,
       };
-      return { kind: 'ready', dispatch, send: () => send(account, { run, dispatch, payload }) };
+      return {
+        kind: 'ready',
+        dispatch,
+        send: () => send(account, { run, dispatch, payload }),
+        drop: () => keep(dropped, claimId, true, MOST_RUNS),
+      };
     },
 
     async confirm(run, workflowRunId) {
@@ -125,7 +139,9 @@ export function createDispatches(options: DispatchesOptions): Dispatches {
 
     async stop(run, now) {
       const { dispatch, outcome } = run;
-      if (!dispatch || !outcome || now > outcome.finishedAt + GIVE_UP_MS) return forget(run);
+      if (!dispatch || !outcome || isDropped(dispatch) || now > outcome.finishedAt + GIVE_UP_MS) {
+        return forget(run);
+      }
       const { run: workflow, listedAt, nextAt } = find(run, dispatch, now);
       if (!workflow) {
         const lateAt = dispatch.claimedAt + dispatch.limits.startTimeoutMs;

@@ -24,7 +24,8 @@ export interface Death {
 export interface Trouble {
   readonly at: number;
   readonly code: 'API_UNAVAILABLE' | 'API_CONFLICT' | 'API_FORBIDDEN';
-  readonly when: 'before' | 'after';
+  /** It does not arrive, only its answer is lost, or it arrives when it was given up: just before or after the next one. */
+  readonly when: 'before' | 'after' | 'before the next' | 'after the next';
 }
 
 export interface WorldOptions {
@@ -82,6 +83,7 @@ export async function aDispatchingWorld(options: WorldOptions = {}) {
   const steps: string[] = [];
   let death: (Death & { readonly of: Process }) | undefined;
   let trouble: Trouble[] = [];
+  const late: { readonly when: Trouble['when']; readonly arrive: () => Promise<unknown> }[] = [];
   let processes: readonly Process[] = [];
   /** Set while a process dies with a request on its way. */
   let isSending = false;
@@ -115,6 +117,21 @@ export async function aDispatchingWorld(options: WorldOptions = {}) {
     return due;
   }
 
+  /** A write fails, which does not arrive, or late. */
+  function giveUp({ when, code }: Trouble, arrive: () => Promise<unknown>): never {
+    if (when !== 'before') late.push({ when, arrive });
+    throw new PostsyncError(code, 'the API server has trouble');
+  }
+
+  /** Writes arrive that were given up. */
+  async function arriveLate(what: string, when: Trouble['when']): Promise<void> {
+    if (!isWrite(what)) return;
+    for (const write of late.filter((one) => one.when === when)) {
+      late.splice(late.indexOf(write), 1);
+      await write.arrive().catch(() => undefined);
+    }
+  }
+
   function begin(): Process {
     let isDead = false;
     const die = (): never => {
@@ -130,7 +147,8 @@ export async function aDispatchingWorld(options: WorldOptions = {}) {
       if (death?.of === own) death = { ...death, at: death.at - 1 };
       if (dies === 'before') die();
       const wrong = troubleOf(what);
-      if (wrong?.when === 'before') throw new PostsyncError(wrong.code, 'the API server has trouble');
+      await arriveLate(what, 'before the next');
+      if (wrong && wrong.when !== 'after') giveUp(wrong, act);
       if (dies === 'during') {
         isSending = !isWrite(what);
         void act()
@@ -139,6 +157,7 @@ export async function aDispatchingWorld(options: WorldOptions = {}) {
         die();
       }
       const result = await during(act());
+      await arriveLate(what, 'after the next');
       // Whoever died meanwhile does not learn of it.
       if (isDead) throw new Error('died');
       if (dies === 'after') die();
