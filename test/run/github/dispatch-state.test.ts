@@ -144,11 +144,13 @@ describe('a workflow run that is not there', () => {
   });
 });
 
+function look(seconds: number, found: Parameters<typeof seenBy>[1], before?: Seen) {
+  return seenBy(after(seconds), found, before);
+}
+
 describe('what a process has seen of a workflow run', () => {
   const unasked = { nextAt: after(60), others: 0 };
   const inProgress = { ...known, run: workflow({ status: 'in_progress' }) };
-  const look = (seconds: number, found: Parameters<typeof seenBy>[1], before?: Seen) =>
-    seenBy(after(seconds), found, before);
 
   test('is that it asks, since it did first', () => {
     const first = look(10, unasked);
