@@ -211,8 +211,8 @@ export interface Callbacks {
 export interface TestFinding {
   readonly generation: number;
   /** Why it can never work, with the server's own words where it was asked. */
-  readonly invalid?: { readonly reason: 'InvalidSpec' | 'JobRefused'; readonly message: string };
-  /** What keeps its Job from being created now, in the server's own words, and may mend itself. */
+  readonly invalid?: { readonly reason: 'InvalidSpec' | 'Refused'; readonly message: string };
+  /** What keeps it from being started now, in the words of the API server or of GitHub, and may mend itself. */
   readonly obstacle?: string;
   /** Whether any release asks for it. */
   readonly matches: boolean;

@@ -80,7 +80,7 @@ function whatIsWrong(
   if (invalid !== undefined) return { invalid: { reason: 'InvalidSpec', message: invalid } };
   if (!refused) return {};
   const { words, isFinal } = refused;
-  return isFinal ? { invalid: { reason: 'JobRefused', message: words } } : { obstacle: words };
+  return isFinal ? { invalid: { reason: 'Refused', message: words } } : { obstacle: words };
 }
 
 /** Said only of what is there: most tests have no `namespaceSelector`. */

@@ -68,7 +68,7 @@ function conditionsOf(finding: TestFinding): readonly Condition[] {
   const admitted: Condition[] =
     obstacle === undefined
       ? []
-      : [{ type: 'JobAdmitted', status: 'False', reason: 'RefusedNow', message: obstacle }];
+      : [{ type: 'Accepted', status: 'False', reason: 'RefusedNow', message: obstacle }];
   if (invalid === undefined) {
     const message = obstacle === undefined ? 'it would be accepted' : 'its spec can work';
     return [{ type: 'Ready', status: 'True', reason: 'Checked', message }, ...admitted, ...selected];

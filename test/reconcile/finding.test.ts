@@ -69,7 +69,7 @@ describe('a SyncTest', () => {
     said.refused = { words: 'unknown field "spec.foo"', isFinal: true };
     is(1);
     assert.equal(await check(REF), undefined);
-    assert.deepEqual(written.at(-1)?.invalid, { reason: 'JobRefused', message: 'unknown field "spec.foo"' });
+    assert.deepEqual(written.at(-1)?.invalid, { reason: 'Refused', message: 'unknown field "spec.foo"' });
   });
 
   test('that something keeps out for now is not called wrong, and is asked for again', async () => {

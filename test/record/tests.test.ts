@@ -33,12 +33,12 @@ function texts(status: Status | undefined): readonly string[] {
   return (status?.conditions ?? []).map(({ type, status }) => `${type} ${status}`);
 }
 
-const INVALID = { reason: 'JobRefused', message: 'unknown field "spec.imagee"' } as const;
+const INVALID = { reason: 'Refused', message: 'unknown field "spec.imagee"' } as const;
 
 describe('what is found out about a SyncTest', () => {
   test('is Ready, and says beside it what keeps its Job out and may mend itself', async () => {
     const status = await found({ generation: 2, matches: true, obstacle: 'exceeded quota: few' });
-    assert.deepEqual(texts(status), ['Ready True', 'JobAdmitted False', 'ReleasesSelected True']);
+    assert.deepEqual(texts(status), ['Ready True', 'Accepted False', 'ReleasesSelected True']);
   });
 
   test('is Ready where its Job would be taken, also where no release is selected', async () => {
