@@ -17,7 +17,7 @@ import { project } from '../decide/result.ts';
 import type { Problem } from '../decide/select.ts';
 import { isStarted } from '../decide/standing.ts';
 import { earliest } from '../decide/time.ts';
-import { isCode } from '../errors.ts';
+import { isCode, isServerError } from '../errors.ts';
 import type { Dispatches, Jobs, Records, Reports } from '../ports.ts';
 import type { Admission } from './admission.ts';
 import { perform } from './perform.ts';
@@ -189,14 +189,18 @@ async function writeResult(deps: Deps, ref: Ref): Promise<void> {
   const projection = project(observed, policy);
   const { release, selection } = observed;
   if (Object.keys(projection.annotations).length + Object.keys(projection.labels).length > 0) {
-    // Told first: nobody would tell them once their lines are written. What will never be taken holds nothing up.
+    // Told first: nobody would tell them once their lines are written. What the server answers with a failure holds nothing up.
     const [told] = await Promise.allSettled([tellProblems(deps, release, selection.problems)]);
-    if (told.status === 'rejected' && isCode(told.reason, 'API_UNAVAILABLE')) throw told.reason;
+    if (told.status === 'rejected' && isUnanswered(told.reason)) throw told.reason;
     await records.writeProjection(release, projection);
     log.info({ release: keyOf(ref), result: projection.annotations[KEYS.result] }, 'result written');
     if (told.status === 'rejected') throw told.reason;
   }
   onResult(ref, world.releases.get(keyOf(ref))?.annotations[KEYS.result] as Result | undefined);
+}
+
+function isUnanswered(error: unknown): boolean {
+  return isCode(error, 'API_UNAVAILABLE') && !isServerError(error);
 }
 
 /** Each is one Event, by its name. */

@@ -248,6 +248,21 @@ describe('a failure', () => {
     assert.equal(world.result(), 'pending');
   });
 
+  test('to tell it because of a webhook that fails does not keep the result of before in its place', async () => {
+    const world = aWorld();
+    await world.look();
+    world.endJobs(anOutcome());
+    await world.look();
+    assert.equal(world.result(), 'passed');
+    world.putRelease({
+      annotations: { ...world.deps().world.releases.get('apps/podinfo')?.annotations, [KEYS.tests]: 'gone' },
+    });
+    const broken = new PostsyncError('API_UNAVAILABLE', 'failed calling webhook', { isAnswer: true });
+    world.failures.set('tell problem', broken);
+    await assert.rejects(world.look(), broken);
+    assert.equal(world.result(), 'pending');
+  });
+
   test('by a conflict is passed on, for another look', async () => {
     const world = aWorld();
     world.failures.set('write result', new PostsyncError('API_CONFLICT', 'changed'));
