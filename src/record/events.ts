@@ -1,4 +1,5 @@
-import type { Outcome, Release, Run } from '../decide/model.ts';
+import { shortHash } from '../decide/identity.ts';
+import type { Outcome, Release, Run, Verdict } from '../decide/model.ts';
 import { iso } from '../decide/time.ts';
 import { isCode } from '../errors.ts';
 import type { Kubernetes } from '../kubernetes.ts';
@@ -11,6 +12,7 @@ export const REASONS = {
 
 /** Kubernetes refuses more. */
 const MESSAGE_LIMIT = 1024;
+const NAME_LIMIT = 253;
 
 /**
  * Tells a verdict on the HelmRelease. The Event is named by the run and the verdict, so that it is told once, and that
@@ -24,11 +26,19 @@ export function tellVerdict(
 ): Promise<void> {
   const { verdict } = outcome;
   return tell(kubernetes, release, {
-    name: `${run.ref.name}.${verdict}`,
+    name: nameOf(run, verdict),
     type: verdict === 'passed' ? 'Normal' : 'Warning',
     reason: REASONS[verdict],
     message: sentenceOf(run, outcome),
   });
+}
+
+/** A person may have given a run as long a name as an Event may have. */
+function nameOf({ ref }: Run, verdict: Verdict): string {
+  const name = `${ref.name}.${verdict}`;
+  if (name.length <= NAME_LIMIT) return name;
+  const readable = ref.name.slice(0, 200).replace(/[-.]+$/, '');
+  return `${readable}.${shortHash([ref.name])}.${verdict}`;
 }
 
 /**

@@ -111,9 +111,13 @@ describe('a workload', () => {
 
 const PATH = 'create apps/events';
 
-function tell(answers: Parameters<typeof aKubernetes>[0], outcome = anOutcome({ verdict: 'failed' })) {
+function tell(
+  answers: Parameters<typeof aKubernetes>[0],
+  outcome = anOutcome({ verdict: 'failed' }),
+  run = aRun(),
+) {
   const { kubernetes, calls } = aKubernetes(answers);
-  return tellVerdict(kubernetes, aRelease(), aRun(), outcome).then(() => calls);
+  return tellVerdict(kubernetes, aRelease(), run, outcome).then(() => calls);
 }
 
 describe('the Event of a verdict', () => {
@@ -123,6 +127,24 @@ describe('the Event of a verdict', () => {
     assert.equal(body.metadata.name, `${aRun().ref.name}.failed`);
     assert.equal(body.type, 'Warning');
     assert.equal(body.involvedObject.uid, 'release-uid');
+  });
+
+  test('has a name that Kubernetes takes, and of its own, however long a person has named the run', async () => {
+    const names = new Set<string>();
+    const runs = [`${'a'.repeat(199)}-${'b'.repeat(53)}`, `${'a'.repeat(199)}-${'c'.repeat(53)}`];
+    for (const name of runs) {
+      for (const verdict of ['failed', 'inconclusive'] as const) {
+        const run = aRun({ ref: { namespace: 'apps', name } });
+        const [call] = await tell({}, anOutcome({ verdict }), run);
+        const body = call?.body as { metadata: { name: string } };
+        names.add(body.metadata.name);
+      }
+    }
+    assert.equal(names.size, 4);
+    for (const name of names) {
+      assert.ok(name.length <= 253, name);
+      assert.match(name, /^[a-z0-9]+(\.[a-z0-9]+)+$/);
+    }
   });
 
   test('says when it was told, as text', async () => {
