@@ -45,7 +45,7 @@ export function createHinted({ readRelease }: Pick<Records, 'readRelease'>, now:
       const key = keyOf(ref);
       const at = now();
       const known = heard.get(key);
-      if (known?.reads === 0) return false;
+      if (known?.reads === 0 && known.due > at) return false;
       const last = readAt.get(key) ?? Number.NEGATIVE_INFINITY;
       const due = Math.min(known?.due ?? Number.POSITIVE_INFINITY, last + LEAST_PAUSE_MS);
       heard.set(key, { reads: 0, due: Math.max(at, due) });

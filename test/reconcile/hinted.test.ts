@@ -84,7 +84,7 @@ describe('a release that Flux told of', () => {
       pass(0.05);
     }
     assert.ok(server.reads <= 11, `${server.reads}`);
-    assert.ok(wanted <= server.reads + 1, `${wanted}`);
+    assert.ok(wanted <= 2 * server.reads, `${wanted}`);
   });
 
   test('is read once more when it is told of while it is read, after a pause', async () => {
@@ -109,7 +109,8 @@ describe('a release that Flux told of', () => {
       pass(0.05);
     }
     assert.equal(server.reads, 4);
-    assert.equal(wanted, 5);
+    // At first, when it is told of again in each pause, and when a pause is over.
+    assert.equal(wanted, 1 + 4 + 3);
   });
 
   test('is read when its pause is over, though it is told of again meanwhile', async () => {
@@ -121,6 +122,19 @@ describe('a release that Flux told of', () => {
     assert.equal(hear(), false);
     pass(1);
     await read();
+    assert.equal(server.reads, 2);
+  });
+
+  test('is looked at for that when its look is not yet begun though its pause is over, as after a failure', async () => {
+    const { server, read, hear, pass } = aServer(aRelease());
+    hear();
+    await read();
+    pass(1);
+    assert.equal(hear(), true);
+    assert.equal(hear(), false);
+    pass(100);
+    assert.equal(hear(), true);
+    assert.equal(await read(), undefined);
     assert.equal(server.reads, 2);
   });
 
