@@ -118,6 +118,19 @@ export interface Jobs {
     release: Release,
     now: Time,
   ): Promise<{ readonly job: JobRef; readonly url?: string | undefined } | { readonly outcome: Outcome }>;
+  /** Whether a Job is known where a run's would be, that says it is the run's. */
+  has(run: Run, syncTest: SyncTest, release: Release): boolean;
+  /**
+   * Finds the Job of a run that was created before.
+   *
+   * @returns `undefined`: it is not there
+   * @throws {PostsyncError} `JOB_CONFLICT`: it is not the one that we would have created
+   */
+  adopt(
+    run: Run,
+    syncTest: SyncTest,
+    release: Release,
+  ): Promise<{ readonly job: JobRef; readonly url?: string | undefined } | undefined>;
   /** Reads a run's Job and Pods live; afterwards, absence counts. */
   refresh(run: Run): Promise<void>;
   /** Jobs that were started for a release. */

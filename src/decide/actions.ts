@@ -12,6 +12,8 @@ export interface Observed {
   readonly testOf: (run: Run) => Test | undefined;
   /** What a run is doing; `undefined`: it is not known to have been started. */
   readonly stateOf: (run: Run) => RunState | undefined;
+  /** Whether a Job is there that says it is a run's, though the run says nothing of it. That is no proof. */
+  readonly hasJob: (run: Run) => boolean;
 }
 
 /** What every rule may look at: the release, where it stands, and the time. */
@@ -33,6 +35,8 @@ export type Action =
   /** A person created it without saying for which deployment: write down which one it is. */
   | { readonly type: 'pin'; readonly run: Run; readonly revision: Revision }
   | { readonly type: 'start'; readonly run: Run; readonly test: Test }
+  /** Its Job may have been created, and not written down: if so, write it down. */
+  | { readonly type: 'adopt'; readonly run: Run }
   /** Its Job was started but is not known: look for it, and only then call it lost. */
   | { readonly type: 'find'; readonly run: Run }
   /** The workflow run that it caused was found, or is in progress now: write that down. */

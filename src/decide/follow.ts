@@ -27,6 +27,8 @@ export function follow(run: Run, look: Look): Step {
     return finish(run, superseded(release, now));
   if (state) return followStarted(run, state, look);
   if (run.job) return act({ type: 'find', run }, `the Job of ${run.ref.name} is not known`);
+  // Whatever speaks against a start: until it is written down, a Job that is gone would be created again.
+  if (test && look.hasJob(run)) return act({ type: 'adopt', run }, `the Job of ${run.ref.name} is there`);
   return begin(run, test, look);
 }
 

@@ -27,6 +27,8 @@ export async function perform(deps: Deps, observed: Observed, action: Action): P
       return DONE;
     case 'start':
       return start(deps, observed, action.run);
+    case 'adopt':
+      return adopt(deps, observed, action.run);
     case 'find':
       await find(deps, observed, action.run);
       return DONE;
@@ -95,6 +97,19 @@ async function startJob(deps: Deps, observed: Observed, run: Run, syncTest: Sync
     return DONE;
   }
   await records.startRun(run, { release, revision, test: syncTest.test, ...started });
+  return DONE;
+}
+
+/** Writes down the Job that was created before a crash. What it shows counts from then on. */
+async function adopt(deps: Deps, observed: Observed, run: Run): Promise<Performed> {
+  const { world, records, jobs } = deps;
+  const { release } = observed;
+  const syncTest = syncTestOf(world, run, release);
+  if (!syncTest || !release.revision) return { heldBack: true };
+  const found = await jobs.adopt(run, syncTest, release).catch((error: unknown) => ({ error }));
+  if (!found) return DONE;
+  if ('error' in found) return refused(deps, observed, run, { syncTest, error: found.error });
+  await records.startRun(run, { release, revision: release.revision, test: syncTest.test, ...found });
   return DONE;
 }
 

@@ -15,7 +15,6 @@ import {
 import { plan } from '../decide/plan.ts';
 import { project } from '../decide/result.ts';
 import type { Problem } from '../decide/select.ts';
-import { isStarted } from '../decide/standing.ts';
 import { earliest } from '../decide/time.ts';
 import { isCode, isServerError } from '../errors.ts';
 import type { Dispatches, Jobs, Records, Reports } from '../ports.ts';
@@ -55,6 +54,20 @@ const FRESH_MS = 2_000;
  * @returns when to come back at the latest; `undefined` to wait for a change
  */
 export async function reconcile(deps: Deps, ref: Ref): Promise<Time | undefined> {
+  try {
+    return await look(deps, ref);
+  } catch (error) {
+    standAside(deps, ref);
+    throw error;
+  }
+}
+
+/** A look has failed: until the next one its runs keep nobody from starting whose turn is after theirs. */
+export function standAside({ world, admission }: Pick<Deps, 'world' | 'admission'>, ref: Ref): void {
+  for (const run of world.runs.in(keyOf(ref))) admission.withdraw(run);
+}
+
+async function look(deps: Deps, ref: Ref): Promise<Time | undefined> {
   const { wakeAt, failure } = await carryOut(deps, ref);
   let tidyAt: Time | undefined;
   try {
@@ -107,9 +120,13 @@ function needsFresh(actions: readonly Action[]): boolean {
 }
 
 /** A run that does not ask to start stands in nobody's way; one that has ended, or is not begun, takes no room either. */
-function makeRoom(admission: Admission, { runs }: Observed, heldBack: ReadonlyMap<string, unknown>): void {
+function makeRoom(
+  admission: Admission,
+  { runs, stateOf }: Observed,
+  heldBack: ReadonlyMap<string, unknown>,
+): void {
   for (const run of runs.filter(({ ref }) => !heldBack.has(keyOf(ref)))) {
-    if (!run.outcome && isStarted(run)) admission.withdraw(run);
+    if (!run.outcome && (run.job || stateOf(run))) admission.withdraw(run);
     else admission.leave(run);
   }
 }
@@ -136,23 +153,12 @@ async function endOrphans(
 }
 
 /** Nothing is started, and no verdict counts, by what was only watched. */
-async function readLive(deps: Deps, ref: Ref, ending: readonly Finish[]): Promise<void> {
-  const { records, jobs } = deps;
-  try {
-    await Promise.all([
-      records.readRelease(ref),
-      ...ending.map(({ run }) => jobs.refresh(run)),
-      ...ending.filter(isForWantOfTest).map(({ run }) => records.readTest(run.test)),
-    ]);
-  } catch (error) {
-    standAside(deps, ref);
-    throw error;
-  }
-}
-
-/** A release cannot be read: until it can, its runs keep nobody from starting whose turn is after theirs. */
-export function standAside({ world, admission }: Pick<Deps, 'world' | 'admission'>, ref: Ref): void {
-  for (const run of world.runs.in(keyOf(ref))) admission.withdraw(run);
+async function readLive({ records, jobs }: Deps, ref: Ref, ending: readonly Finish[]): Promise<void> {
+  await Promise.all([
+    records.readRelease(ref),
+    ...ending.map(({ run }) => jobs.refresh(run)),
+    ...ending.filter(isForWantOfTest).map(({ run }) => records.readTest(run.test)),
+  ]);
 }
 
 type Finish = Extract<Action, { type: 'finish' }>;

@@ -77,5 +77,9 @@ export function observe(
         ? world.tests.get(keyOf(run.test))?.test
         : builtIn.find((test) => isOf(run, test)),
     stateOf: stateOf(deps),
+    hasJob(run) {
+      const syncTest = syncTestOf(world, run, release);
+      return syncTest !== undefined && deps.jobs.has(run, syncTest, release);
+    },
   };
 }

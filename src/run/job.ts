@@ -24,6 +24,17 @@ export async function createJob(kubernetes: Kubernetes, job: V1Job): Promise<unk
   } catch (error) {
     if (!isCode(error, 'API_EXISTS')) throw error;
   }
+  return findJob(kubernetes, job);
+}
+
+/**
+ * Finds a run's Job that was created before.
+ *
+ * @returns the Job as the API serves it
+ * @throws {PostsyncError} `API_NOT_FOUND`; `JOB_CONFLICT` as {@link createJob}
+ */
+export async function findJob(kubernetes: Kubernetes, job: V1Job): Promise<unknown> {
+  const target = targetOf(job);
   const found = await kubernetes.get(target);
   if (isOurs(job, found)) return found;
   throw new PostsyncError('JOB_CONFLICT', `the Job ${keyOf(target)} is there and is not ours`);

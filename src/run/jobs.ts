@@ -9,7 +9,7 @@ import type { SyncTest } from '../synctest.ts';
 import type { Table } from '../table.ts';
 import type { Complaint } from './complaint.ts';
 import { recordedOutcome } from './helm-test.ts';
-import { createJob, isRefusal, sealJob, stopJob, wordsOf } from './job.ts';
+import { createJob, findJob, isRefusal, sealJob, stopJob, wordsOf } from './job.ts';
 import { jobStateOf } from './job-state.ts';
 import { type JobSettings, jobFor, jobNamespace } from './job-template.ts';
 import type { JobView } from './job-view.ts';
@@ -67,6 +67,12 @@ export function createJobs(kubernetes: Kubernetes, tables: JobTables, options: J
     });
   }
 
+  function startedBy(object: unknown, run: Run) {
+    const job = jobs.upsert(object);
+    if (job) return { job, url: urlOf(job, run) };
+    throw new PostsyncError('OBJECT_INVALID', `the Job ${run.ref.name} cannot be read`);
+  }
+
   async function readJob(ref: {
     readonly namespace: string;
     readonly name: string;
@@ -112,16 +118,23 @@ export function createJobs(kubernetes: Kubernetes, tables: JobTables, options: J
     },
     async start(run: Run, syncTest, release: Release, now) {
       const wanted = jobFor({ run, syncTest, release, settings });
-      const isThere =
-        jobs.get(keyOf({ namespace: jobNamespace(syncTest, release), name: run.ref.name })) !== undefined;
+      const isThere = jobs.get(keyOf(placeOf(run, syncTest, release))) !== undefined;
       const outcome = isThere ? undefined : recordedOutcome(run, syncTest, release, now);
       if (outcome) return { outcome };
       const created = createJob(kubernetes, wanted).catch((error: unknown) => {
         throw discreet(error, run, syncTest, wanted);
       });
-      const job = jobs.upsert(await created);
-      if (!job) throw new PostsyncError('OBJECT_INVALID', `the Job ${run.ref.name} cannot be read`);
-      return { job, url: urlOf(job, run) };
+      return startedBy(await created, run);
+    },
+    has: (run, syncTest, release) => jobs.get(keyOf(placeOf(run, syncTest, release)))?.runUid === run.uid,
+    async adopt(run, syncTest, release) {
+      try {
+        return startedBy(await findJob(kubernetes, jobFor({ run, syncTest, release, settings })), run);
+      } catch (error) {
+        if (!isCode(error, 'API_NOT_FOUND')) throw error;
+        jobs.remove({ metadata: placeOf(run, syncTest, release) });
+        return undefined;
+      }
     },
     async refresh(run) {
       const job = run.job && (await readJob(run.job));
@@ -136,6 +149,11 @@ export function createJobs(kubernetes: Kubernetes, tables: JobTables, options: J
     stop: (job) => change(job, stopJob(kubernetes, job)),
     seal: (job) => change(job, sealJob(kubernetes, job, jobs.get(keyOf(job))?.limits.ttlSeconds)),
   };
+}
+
+/** Where the Job of a run is, or would be. */
+function placeOf(run: Run, syncTest: SyncTest, release: Release): Ref {
+  return { namespace: jobNamespace(syncTest, release), name: run.ref.name };
 }
 
 /** The stop is an `activeDeadlineSeconds` that no test has. */

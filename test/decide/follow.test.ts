@@ -116,8 +116,10 @@ describe('a run with a Job', () => {
   test('that was created but not written down is adopted, so that it is never created twice', () => {
     for (const state of [running(), ended()]) {
       const scene = { runs: [pending], jobs: { [name]: state } };
-      assert.deepEqual(planned(scene), [`start ${name}`]);
-      assert.deepEqual(planned(scene, after(600)), [`start ${name}`]);
+      assert.deepEqual(planned(scene), [`adopt ${name}`]);
+      assert.deepEqual(planned(scene, after(600)), [`adopt ${name}`]);
+      const suspended = { ...scene, tests: [aTest('smoke', { suspended: true })] };
+      assert.deepEqual(planned(suspended), [`adopt ${name}`]);
     }
   });
 });

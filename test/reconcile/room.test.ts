@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import type { Run } from '../../src/decide/model.ts';
 import { PostsyncError } from '../../src/errors.ts';
 import { reconcile } from '../../src/reconcile/reconcile.ts';
-import { anOutcome, aRelease, aRun, aTest, NOON } from '../support/model.ts';
+import { aDispatch, anOutcome, aRelease, aRun, aTest, NOON } from '../support/model.ts';
 import { aWorld } from '../support/world.ts';
 
 describe('the room of a run, where only one may go on,', () => {
@@ -46,6 +46,19 @@ describe('the room of a run, where only one may go on,', () => {
   });
 });
 
+test('there is room where a claim was taken back', async () => {
+  const world = aWorld({ maxRuns: 1 });
+  const dispatches = { ...world.deps().dispatches, stateOf: () => undefined };
+  const deps = { ...world.deps(), dispatches };
+  world.failures.set('create job', new PostsyncError('API_FORBIDDEN', 'exceeded quota'));
+  await reconcile(deps, aRelease().ref);
+  assert.equal(deps.admission.running, 1);
+  world.putRun({ ...world.runs()[0]!, dispatch: aDispatch() });
+  world.putTest(aTest('smoke', { suspended: true }));
+  await reconcile(deps, aRelease().ref);
+  assert.equal(deps.admission.running, 0);
+});
+
 describe('runs that wait for room', () => {
   test('let others go first whose release can be read', async () => {
     const world = aWorld({ tests: [aTest('smoke'), aTest('e2e')], maxRuns: 1 });
@@ -62,6 +75,17 @@ describe('runs that wait for room', () => {
     world.endJobs(anOutcome());
     await assert.rejects(reconcile({ ...deps, records }, ref), down);
     assert.deepEqual(world.told, ['podinfo', 'other']);
+  });
+
+  test('let others go first when a look at their release fails', async () => {
+    const world = aWorld({ tests: [aTest('a'), aTest('b')], maxRuns: 1 });
+    const { admission } = world.deps();
+    await world.look();
+    world.putTest(aTest('b', { suspended: true }));
+    world.endJobs(anOutcome());
+    world.failures.set('end run', new PostsyncError('API_FORBIDDEN', 'no'));
+    await assert.rejects(world.look());
+    assert.equal(admission.waiting, 0);
   });
 
   test('are started when there is some, one after the other', async () => {

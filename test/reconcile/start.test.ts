@@ -51,19 +51,6 @@ describe('when a Job cannot be created', () => {
     assert.equal(world.result(), 'running');
   });
 
-  test('and it was all the same, it is stopped when the time to start is up', async () => {
-    const world = aWorld({ tests: [aTest('smoke', { retries: 0 })] });
-    world.mistakes.set('create job', WEBHOOK);
-    await world.look();
-    world.pass(300);
-    await world.look();
-    assert.deepEqual(world.verdicts(), ['inconclusive PodRefused']);
-    assert.deepEqual(
-      world.jobs().map(({ isStopping }) => isStopping),
-      [true],
-    );
-  });
-
   test('API_UNAVAILABLE fails the look, which is tried again', async () => {
     const world = aWorld();
     world.failures.set('create job', new PostsyncError('API_UNAVAILABLE', 'down'));

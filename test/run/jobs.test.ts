@@ -146,6 +146,41 @@ describe('the Job of a run', () => {
     assert.equal('job' in start && start.job.uid, 'job-uid');
   });
 
+  test('is adopted only where it is the one that would have been created', async () => {
+    const metadata = { namespace: 'apps', name: 'smoke', generation: 1, creationTimestamp: iso(NOON) };
+    const syncTest = readSyncTest({ metadata, spec: { job: { image: 'a' } } });
+    const before = aKubernetes();
+    await jobsOf(before.kubernetes)
+      .jobs.start(RUN, syncTest, aRelease(), NOON)
+      .catch(() => undefined);
+    const created = before.calls[0]?.body as { readonly metadata: object };
+    const served = { uid: 'job-uid', resourceVersion: '1', creationTimestamp: iso(NOON) };
+    const adopt = (job: object | undefined) => {
+      const { kubernetes } = aKubernetes(job && { [`get apps/jobs/${RUN.ref.name}`]: job });
+      const { jobs } = jobsOf(kubernetes, [aJob({ uid: 'job-uid' })]);
+      const has = () => jobs.has(RUN, syncTest, aRelease());
+      return { has, adopted: jobs.adopt(RUN, syncTest, aRelease()) };
+    };
+
+    const ours = adopt({ ...created, metadata: { ...created.metadata, ...served } });
+    assert.equal((await ours.adopted)?.job.uid, 'job-uid');
+    await assert.rejects(adopt(aJob({ uid: 'job-uid' })).adopted, { code: 'JOB_CONFLICT' });
+    const gone = adopt(undefined);
+    assert.equal(gone.has(), true);
+    assert.equal(await gone.adopted, undefined);
+    assert.equal(gone.has(), false);
+  });
+
+  test('is not looked for where it would not be', () => {
+    const metadata = { namespace: 'apps', name: 'smoke', generation: 1, creationTimestamp: iso(NOON) };
+    const syncTest = readSyncTest({ metadata, spec: { job: { image: 'a' } } });
+    const has = (job: object, run = RUN) => theJobs(job).has(run, syncTest, aRelease());
+    assert.equal(has(aJob({ uid: 'job-uid' })), true);
+    assert.equal(has(aJob({ uid: 'job-uid' }), aRun({ uid: 'another' })), false);
+    assert.equal(has(aJob({ uid: 'job-uid', namespace: 'elsewhere' })), false);
+    assert.equal(has(aJob({ uid: 'job-uid', name: 'another' })), false);
+  });
+
   test('is looked for under its name before a verdict that was recorded meanwhile is taken', async () => {
     const metadata = { namespace: 'apps', name: 'helm', generation: 1, creationTimestamp: iso(NOON) };
     const syncTest = readSyncTest({ metadata, spec: { helmTest: {} } });

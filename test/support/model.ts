@@ -213,6 +213,7 @@ export function observed({
     runs,
     testOf: (run) => [...tests, ...builtIn].find((test) => isOf(run, test)),
     stateOf: (run) => (isStarted(run) ? jobs[run.ref.name] : undefined),
+    hasJob: (run) => !isStarted(run) && jobs[run.ref.name] !== undefined,
   };
 }
 

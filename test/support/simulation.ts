@@ -68,11 +68,11 @@ export function simulate(tests: readonly Test[], happenings: readonly Happening[
     const put = (differs: Partial<Run>) => runs.set(run.ref.name, { ...run, ...differs });
     if (action.type === 'pin') put({ digest: action.revision.digest, releaseUid: release.uid });
     if (action.type === 'start') {
-      if (jobs.has(run.uid)) counts.adopted += 1;
-      else starts.set(run.uid, (starts.get(run.uid) ?? 0) + 1);
-      if (!jobs.has(run.uid)) jobs.set(run.uid, { phase: 'running', since: now, limits: LIMITS });
-      put({ job: { ...A_JOB, uid: run.uid } });
+      starts.set(run.uid, (starts.get(run.uid) ?? 0) + 1);
+      jobs.set(run.uid, { phase: 'running', since: now, limits: LIMITS });
     }
+    if (action.type === 'adopt') counts.adopted += 1;
+    if (action.type === 'start' || action.type === 'adopt') put({ job: { ...A_JOB, uid: run.uid } });
     if (action.type === 'find') put({ outcome: lost(now) });
     if (action.type === 'finish') {
       counts.finished += 1;

@@ -248,6 +248,13 @@ export function aWorld(options: WorldOptions = {}) {
         return { job: ref };
       });
     },
+    has: ({ uid }) => jobs.has(uid),
+    async adopt(run) {
+      return write('adopt job', () => {
+        const had = jobs.get(run.uid);
+        return had && { job: had.known };
+      });
+    },
     async refresh(run) {
       alive();
       stale.delete(run.uid);

@@ -171,6 +171,8 @@ function stepped(github: GitHub, step: Step): GitHub {
 
 const NO_JOBS: Jobs = {
   stateOf: () => undefined,
+  has: () => false,
+  adopt: async () => undefined,
   start: () => Promise.reject(new Error('no Job is started here')),
   refresh: () => Promise.resolve(),
   of: () => [],
