@@ -37,7 +37,7 @@ export function jobStateOf(job: JobView, pods: readonly PodView[], told: Told, n
     job.end?.reason === 'DeadlineExceeded' ? outOfTime(job, job.end, mine, told) : outcomeOf(job, mine, now);
   if (outcome) return { phase: 'ended', ...(startedAt !== undefined && { startedAt }), outcome };
   if (startedAt !== undefined) return { phase: 'running', since: startedAt, limits };
-  return { phase: 'waiting', ...waitingFor(job, mine.at(-1), told), limits };
+  return { phase: 'waiting', ...waitingFor(job, mine.at(-1), told, now), limits };
 }
 
 /** Whoever creates a Pod writes its owner on it, be that one of another namespace. */
@@ -84,7 +84,7 @@ function outOfTime(job: JobView, { at }: JobEnd, mine: readonly PodView[], told:
   const cause =
     mine.length === 0 && told.complaints.length === 0
       ? ''
-      : `: ${waitingFor(job, mine.at(-1), told).message}`;
+      : `: ${waitingFor(job, mine.at(-1), told, at).message}`;
   return inconclusive(
     'StartTimedOut',
     `no container was seen to run before the deadline of its Job${cause}`,

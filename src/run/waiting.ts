@@ -36,7 +36,7 @@ const MISSING = {
 
 /**
  * It is missing when that is said again after so long. Who complained tries again after as much time as has passed, and
- * says nothing when it was there: until then nobody can tell.
+ * says nothing when it was there: until then nobody can tell, and who has been silent for so much longer has found it.
  */
 const LASTING_MS = 30_000;
 
@@ -49,7 +49,7 @@ export interface Told {
 }
 
 /** Says why no container of a Job has run yet. */
-export function waitingFor(job: JobView, pod: PodView | undefined, told: Told): Waiting {
+export function waitingFor(job: JobView, pod: PodView | undefined, told: Told, now: Time): Waiting {
   const since = job.startTime ?? job.createdAt;
   const { complaints, seenSince } = told;
   if (!pod) return { since, fatal: false, ...withoutPod(job, complaints) };
@@ -68,7 +68,7 @@ export function waitingFor(job: JobView, pod: PodView | undefined, told: Told): 
     reason: 'StartTimedOut',
     message: progress(pod),
     fatal: false,
-    ...unmounted(job, pod, complaints),
+    ...unmounted(job, pod, complaints, now),
   };
 }
 
@@ -82,31 +82,55 @@ function withoutPod(job: JobView, complaints: readonly Complaint[]): Cause {
     const isUnequipped = refused.said.includes(`serviceaccount "${HELM_TEST_ACCOUNT}" not found`);
     const hint = isUnequipped ? `; apply manifests/components/helm-test in namespace ${namespace}` : '';
     const message = `its Pod cannot be created${quoted(job, refused.said)}${hint}`;
-    return { reason: 'PodRefused', message, ...refused.lasting };
+    return { reason: 'PodRefused', message, ...fatalIf(refused) };
   }
   if (suspended) return { reason: 'Unschedulable', message: 'its Job is suspended' };
   return { reason: 'StartTimedOut', message: 'its Pod is not created yet' };
 }
 
-/** What keeps the volumes of a Pod from being mounted, before which nothing of it runs. */
-function unmounted(job: JobView, pod: PodView, complaints: readonly Complaint[]): Cause | undefined {
+/** What keeps the volumes of a Pod from being mounted, before which no image is pulled and nothing of it runs. */
+function unmounted(
+  job: JobView,
+  pod: PodView,
+  complaints: readonly Complaint[],
+  now: Time,
+): Cause | undefined {
   const mine = complaints.filter(({ namespace, name }) => namespace === pod.namespace && name === pod.name);
   const failed = heard(mine, MISSING.content);
   if (!failed || !pod.containers.every(({ state }) => state.kind === 'waiting')) return undefined;
-  const message = `a volume of its Pod cannot be mounted${quoted(job, failed.said)}`;
-  return { reason: failed.isMissing ? 'ConfigError' : 'StartTimedOut', message, ...failed.lasting };
+  const { said, since, at, isMissing, isLasting } = failed;
+  if (now - at > at - since + LASTING_MS) return undefined;
+  const words = quoted(job, said);
+  if (!isLasting) {
+    const message = words === '' ? progress(pod) : `${progress(pod)}; the kubelet said${words}`;
+    return { reason: 'StartTimedOut', message };
+  }
+  const message = `a volume of its Pod cannot be mounted${words}`;
+  return { reason: isMissing ? 'ConfigError' : 'StartTimedOut', message, ...fatalIf(failed) };
 }
 
-/** The newest complaint, and whether it says that something is missing, and has been for long. */
-function heard(complaints: readonly Complaint[], missing: RegExp) {
+interface Heard {
+  readonly said: string;
+  /** When this, or the like, was said first and last. */
+  readonly since: Time;
+  readonly at: Time;
+  readonly isMissing: boolean;
+  readonly isLasting: boolean;
+}
+
+/** The newest complaint, whether it says that something is missing, and whether that has been said for long. */
+function heard(complaints: readonly Complaint[], missing: RegExp): Heard | undefined {
   const newest = complaints.toSorted((a, b) => b.at - a.at)[0];
   if (!newest) return undefined;
-  const isMissing = missing.test(newest.message);
-  const since = Math.min(
-    ...complaints.filter(({ message }) => missing.test(message)).map((one) => one.since),
-  );
-  const isLasting = isMissing && newest.at - since >= LASTING_MS;
-  return { said: newest.message, isMissing, lasting: isLasting ? { since, fatal: true } : {} };
+  const { message: said, at } = newest;
+  const isMissing = missing.test(said);
+  const alike = complaints.filter(({ message }) => missing.test(message) === isMissing);
+  const since = Math.min(...alike.map((one) => one.since));
+  return { said, since, at, isMissing, isLasting: at - since >= LASTING_MS };
+}
+
+function fatalIf({ isMissing, isLasting, since }: Heard): Partial<Waiting> {
+  return isMissing && isLasting ? { since, fatal: true } : {};
 }
 
 function stuckBy(

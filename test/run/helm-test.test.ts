@@ -173,7 +173,7 @@ describe('the Job that runs the hooks', () => {
       at: NOON,
     });
     const told = (account: string) => ({ complaints: [refusal(account)], seenSince: () => NOON });
-    const said = (account: string) => waitingFor(readJob(served), undefined, told(account)).message;
+    const said = (account: string) => waitingFor(readJob(served), undefined, told(account), NOON).message;
     assert.match(said('postsync-helm-test'), /; apply manifests\/components\/helm-test in namespace web$/);
     assert.equal(said('other'), 'its Pod cannot be created');
   });

@@ -231,7 +231,11 @@ test('so does what Kubernetes says of the Pod, which may name what is there', ()
   const states = [
     (view: JobView) => stateOf(view, [pod([stuck], { phase: 'Pending' })]),
     (view: JobView) =>
-      stateOf(view, [pod([], { phase: 'Pending' })], [complaint({ name: 'r-1', message: 'hush' })]),
+      stateOf(
+        view,
+        [pod([], { phase: 'Pending' })],
+        [complaint({ name: 'r-1', message: 'hush', at: at(40) })],
+      ),
     (view: JobView) =>
       stateOf(view, [pod([], { phase: 'Pending', unschedulable: 'claim "hush" not found' })]),
     (view: JobView) => stateOf(view, [], [complaint({ uid: view.uid, message: 'hush' })]),
@@ -285,26 +289,50 @@ test('a service account that is still missing after half a minute is not waited 
   assert.deepEqual(fatal('exceeded quota: none', 34), ['PodRefused', at(1), false]);
 });
 
+const creating = main({ kind: 'waiting', reason: 'ContainerCreating', message: '' });
+
+/** What is shown of a Pod whose volume could not be mounted from 3 s on, and that was said last at some second. */
+function unmounted(message: string, said: number, { now = said, containers = [creating] } = {}) {
+  const pending = pod(containers, { phase: 'Pending' });
+  const mount = complaint({ name: pending.name, message, since: at(3), at: at(said) });
+  const told = { complaints: [mount], seenSince: () => at(now) };
+  const state = jobStateOf(job(), [pending], told, at(now));
+  assert.ok(state.phase === 'waiting');
+  return [state.reason, state.fatal, state.message];
+}
+
+const NO_SECRET = 'MountVolume.SetUp failed for volume "v" : secret "e2e" not found';
+
 test('nor is a Secret or ConfigMap that a volume is of; what else keeps it from being mounted may pass', () => {
-  const creating = main({ kind: 'waiting', reason: 'ContainerCreating', message: '' });
-  const pending = pod([creating], { phase: 'Pending' });
-  const shown = (message: string, said: number, containers = [creating]) => {
-    const mount = complaint({ name: pending.name, message, since: at(3), at: at(said) });
-    const state = stateOf(job(), [{ ...pending, containers }], [mount]);
-    return state.phase === 'waiting' && [state.reason, state.fatal, state.message];
-  };
-  for (const what of ['secret', 'configmap']) {
-    const said = `MountVolume.SetUp failed for volume "v" : ${what} "e2e" not found`;
+  for (const said of [NO_SECRET, NO_SECRET.replace('secret', 'configmap')]) {
+    const young = `container test: ContainerCreating; the kubelet said: ${said}`;
+    assert.deepEqual(unmounted(said, 18), ['StartTimedOut', false, young]);
     const message = `a volume of its Pod cannot be mounted: ${said}`;
-    assert.deepEqual(shown(said, 18), ['ConfigError', false, message]);
-    assert.deepEqual(shown(said, 34), ['ConfigError', true, message]);
+    assert.deepEqual(unmounted(said, 34), ['ConfigError', true, message]);
   }
   const busy = 'Unable to attach or mount volumes: timed out waiting for the condition';
   const message = `a volume of its Pod cannot be mounted: ${busy}`;
-  assert.deepEqual(shown(busy, 34), ['StartTimedOut', false, message]);
+  assert.deepEqual(unmounted(busy, 34), ['StartTimedOut', false, message]);
   const init: ContainerView = { name: 'before', role: 'init', state: running };
   const passed = 'init container before is still running';
-  assert.deepEqual(shown(busy, 34, [creating, init]), ['StartTimedOut', false, passed]);
+  assert.deepEqual(unmounted(busy, 34, { containers: [creating, init] }), ['StartTimedOut', false, passed]);
+});
+
+test('a volume that is not complained of any more is mounted: what is waited for is the image', () => {
+  const pulling = ['StartTimedOut', false, 'container test: ContainerCreating'];
+  assert.deepEqual(unmounted(NO_SECRET, 3, { now: 60 }), pulling);
+  assert.deepEqual(unmounted(NO_SECRET, 34, { now: 120 }), pulling);
+});
+
+test('a volume is not taken for mounted between two complaints, which come in growing pauses', () => {
+  for (const [said, next] of [
+    [34, 66],
+    [66, 130],
+    [130, 252],
+    [252, 374],
+  ] as const) {
+    assert.equal(unmounted(NO_SECRET, said, { now: next })[0], 'ConfigError');
+  }
 });
 
 test('what is missing is so since it was said first, in whichever Event', () => {
