@@ -5,8 +5,11 @@ import type { Records } from '../ports.ts';
 /** Flux sends its event before it writes the status that says so; helm's own tests come between. */
 const PAUSES_MS = [1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
 
-/** However often a release is heard of, it is read, and looked at for that, no more often. */
-const LEAST_PAUSE_MS = 5_000;
+/**
+ * However often a release that stands still is heard of, it is read, and looked at for that, no more often. The watch tells
+ * the same; where it hangs, whoever deploys twice within this time waits for the rest of it.
+ */
+const LEAST_PAUSE_MS = 30_000;
 
 /** Reads live what somebody else than a watch told of, so that it is seen though a watch hangs. */
 export interface Hinted {
