@@ -67,14 +67,12 @@ export function fluxRoute(options: FluxOptions): RequestHandler {
     const event = parseEvent(body);
     if (typeof event === 'string') return { status: 400, counted: 'invalid', because: event };
     const { kind, ref, reason } = event;
-    const irrelevant = irrelevance(event, reasons);
-    if (irrelevant === undefined) onRelease(ref);
-    return {
-      status: 202,
-      counted: irrelevant === undefined ? 'accepted' : 'ignored',
-      because: irrelevant ?? reason,
-      event: { kind, release: keyOf(ref), reason },
-    };
+    const because = irrelevance(event, reasons);
+    const seen = { kind, release: keyOf(ref), reason };
+    if (because !== undefined)
+      return { status: 202, counted: 'ignored', because, event: { ...seen, accepted: false, because } };
+    onRelease(ref);
+    return { status: 202, counted: 'accepted', because: reason, event: { ...seen, accepted: true } };
   }
 
   return async (req, res) => {
@@ -92,10 +90,10 @@ export function fluxRoute(options: FluxOptions): RequestHandler {
     const body = isAnonymous ? NOTHING : await readBody(req, MAX_BODY_BYTES, room);
     const reply = judge(body, signature, bearer);
     const { status, counted, because, event } = reply;
-    const accepted = counted === 'accepted';
     metrics.event(counted);
-    if (status === 202) log.info({ ...event, accepted, because }, 'event received');
+    if (event) log.info(event, 'event received');
     else log.warn({ status, because }, 'event refused');
+    const accepted = counted === 'accepted';
     answer(res, status, { accepted, because }, status === 429 ? { 'retry-after': RETRY_AFTER_SECONDS } : {});
   };
 }

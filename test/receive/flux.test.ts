@@ -373,7 +373,6 @@ describe('the receiver', () => {
       release: 'apps/podinfo',
       reason: 'InstallSucceeded',
       accepted: true,
-      because: 'InstallSucceeded',
       msg: 'event received',
     });
     assert.deepEqual(
