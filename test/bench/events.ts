@@ -36,8 +36,6 @@ function eventOf(name: string): object {
 /** Signed events a second, of the bundle and of a bare Express route, in turns. */
 export async function measureEvents(): Promise<readonly Row[]> {
   const api = await startFakeApi({ releases: RELEASES, runsEach: 1 });
-  const files = { KUBECONFIG: api.kubeconfig, POSTSYNC_FLUX_HMAC_KEY_FILES: KEY };
-  const env = { POSTSYNC_LEADER_ELECTION: 'false' };
   const rounds: Pair[] = [];
   for (let start = 0; start < STARTS; start += 1) rounds.push(...(await measureOnce(api.kubeconfig)));
   await api.close();
