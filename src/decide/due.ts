@@ -88,7 +88,12 @@ export function stands({ release, runs }: Observed, digest: string): boolean {
 }
 
 function goesOn([key, text]: readonly [string, string]): boolean {
-  return key.startsWith(LINES) && /^(pending|running)/.test(text);
+  return key.startsWith(LINES) && isOpenLine(text);
+}
+
+/** Whether the line of a test says that it has no verdict yet. */
+export function isOpenLine(text: string): boolean {
+  return /^(pending|running)\b/.test(text);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { isOpenLine } from '../decide/due.ts';
 import type { Verdict } from '../decide/model.ts';
 import type { ReleaseVerdict } from '../ports.ts';
 
@@ -37,17 +38,12 @@ export function tell(verdict: ReleaseVerdict, wanted: Wanted): Told {
   if (!isCurrent) return { status: NOT_DECIDED, message: 'the release is moving' };
   if (result === 'pending' || result === 'running')
     return { status: NOT_DECIDED, message: `the tests of ${shown} are ${result}` };
-  const open = Object.entries(tests).flatMap(([test, line]) => (isOpen(line) ? [test] : []));
+  const open = Object.entries(tests).flatMap(([test, line]) => (isOpenLine(line) ? [test] : []));
   const message =
     open.length === 0
       ? `the tests of ${shown} ended: ${result}`
       : `the result of ${shown} is ${result}; not ended yet: ${open.join(', ')}`;
   return { status: STATUSES[result], message };
-}
-
-/** Whether the line of a test says that it has no verdict yet. */
-function isOpen(line: string): boolean {
-  return /^(pending|running)\b/.test(line);
 }
 
 function difference(

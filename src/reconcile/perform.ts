@@ -115,7 +115,7 @@ async function adopt(deps: Deps, observed: Observed, run: Run): Promise<Performe
 
 /**
  * What cannot work ends the run at once; what may work later, such as a full quota or a broken webhook, when the time to
- * start is up. Where the Job was created all the same, the next start finds it by its name.
+ * start is up. Where the Job was created all the same, the next look adopts it.
  */
 async function refused(
   deps: Deps,

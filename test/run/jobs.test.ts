@@ -9,7 +9,7 @@ import { type JobView, readJob } from '../../src/run/job-view.ts';
 import { createJobs } from '../../src/run/jobs.ts';
 import { JOB_KEYS } from '../../src/run/labels.ts';
 import { type PodView, readPod } from '../../src/run/pod-view.ts';
-import { readSyncTest } from '../../src/synctest.ts';
+import { readSyncTest, type SyncTest } from '../../src/synctest.ts';
 import { createTable } from '../../src/table.ts';
 import { aKubernetes } from '../support/kubernetes.ts';
 import { after, aRelease, aRun, LIMITS, NOON } from '../support/model.ts';
@@ -69,6 +69,25 @@ function started(uid: string): Run {
   return { ...RUN, job: { ...RUN.ref, uid } };
 }
 
+/** A SyncTest of this name, as the API serves it. */
+function aSyncTest(name: string, spec: object): SyncTest {
+  const metadata = { namespace: 'apps', name, generation: 1, creationTimestamp: iso(NOON) };
+  return readSyncTest({ metadata, spec });
+}
+
+/** The Job of the run as it was created for a test, and as the API serves it then. */
+async function createdBefore(syncTest: SyncTest): Promise<object> {
+  const { kubernetes, calls } = aKubernetes();
+  await jobsOf(kubernetes)
+    .jobs.start(RUN, syncTest, aRelease(), NOON)
+    .catch(() => undefined);
+  const created = calls[0]?.body as { readonly metadata: object };
+  const served = { uid: 'job-uid', resourceVersion: '1', creationTimestamp: iso(NOON) };
+  return { ...created, metadata: { ...created.metadata, ...served } };
+}
+
+const smoke = aSyncTest('smoke', { job: { image: 'a' } });
+
 describe('a Job that the API server refuses', () => {
   const words = 'jobs.batch "x" is forbidden: exceeded quota: hush';
 
@@ -118,6 +137,10 @@ describe('a Job that the API server refuses', () => {
   });
 });
 
+function isKnown(job: object, run = RUN): boolean {
+  return theJobs(job).has(run, smoke, aRelease());
+}
+
 describe('the Job of a run', () => {
   test('is none before it is written down, whatever one says of itself', async () => {
     for (const namespace of ['apps', 'elsewhere']) {
@@ -130,39 +153,23 @@ describe('the Job of a run', () => {
   });
 
   test('that was created, and not written down when postsync died, is found again by its start', async () => {
-    const metadata = { namespace: 'apps', name: 'smoke', generation: 1, creationTimestamp: iso(NOON) };
-    const syncTest = readSyncTest({ metadata, spec: { job: { image: 'a' } } });
-    const before = aKubernetes();
-    await jobsOf(before.kubernetes)
-      .jobs.start(RUN, syncTest, aRelease(), NOON)
-      .catch(() => undefined);
-    const created = before.calls[0]?.body as { readonly metadata: object };
-    const served = { uid: 'job-uid', resourceVersion: '1', creationTimestamp: iso(NOON) };
     const { kubernetes } = aKubernetes({
       'create apps/jobs': new PostsyncError('API_EXISTS', 'it is there'),
-      [`get apps/jobs/${RUN.ref.name}`]: { ...created, metadata: { ...created.metadata, ...served } },
+      [`get apps/jobs/${RUN.ref.name}`]: await createdBefore(smoke),
     });
-    const start = await jobsOf(kubernetes).jobs.start(RUN, syncTest, aRelease(), NOON);
+    const start = await jobsOf(kubernetes).jobs.start(RUN, smoke, aRelease(), NOON);
     assert.equal('job' in start && start.job.uid, 'job-uid');
   });
 
   test('is adopted only where it is the one that would have been created', async () => {
-    const metadata = { namespace: 'apps', name: 'smoke', generation: 1, creationTimestamp: iso(NOON) };
-    const syncTest = readSyncTest({ metadata, spec: { job: { image: 'a' } } });
-    const before = aKubernetes();
-    await jobsOf(before.kubernetes)
-      .jobs.start(RUN, syncTest, aRelease(), NOON)
-      .catch(() => undefined);
-    const created = before.calls[0]?.body as { readonly metadata: object };
-    const served = { uid: 'job-uid', resourceVersion: '1', creationTimestamp: iso(NOON) };
     const adopt = (job: object | undefined) => {
       const { kubernetes } = aKubernetes(job && { [`get apps/jobs/${RUN.ref.name}`]: job });
       const { jobs } = jobsOf(kubernetes, [aJob({ uid: 'job-uid' })]);
-      const has = () => jobs.has(RUN, syncTest, aRelease());
-      return { has, adopted: jobs.adopt(RUN, syncTest, aRelease()) };
+      const has = () => jobs.has(RUN, smoke, aRelease());
+      return { has, adopted: jobs.adopt(RUN, smoke, aRelease()) };
     };
 
-    const ours = adopt({ ...created, metadata: { ...created.metadata, ...served } });
+    const ours = adopt(await createdBefore(smoke));
     assert.equal((await ours.adopted)?.job.uid, 'job-uid');
     await assert.rejects(adopt(aJob({ uid: 'job-uid' })).adopted, { code: 'JOB_CONFLICT' });
     const gone = adopt(undefined);
@@ -172,18 +179,14 @@ describe('the Job of a run', () => {
   });
 
   test('is not looked for where it would not be', () => {
-    const metadata = { namespace: 'apps', name: 'smoke', generation: 1, creationTimestamp: iso(NOON) };
-    const syncTest = readSyncTest({ metadata, spec: { job: { image: 'a' } } });
-    const has = (job: object, run = RUN) => theJobs(job).has(run, syncTest, aRelease());
-    assert.equal(has(aJob({ uid: 'job-uid' })), true);
-    assert.equal(has(aJob({ uid: 'job-uid' }), aRun({ uid: 'another' })), false);
-    assert.equal(has(aJob({ uid: 'job-uid', namespace: 'elsewhere' })), false);
-    assert.equal(has(aJob({ uid: 'job-uid', name: 'another' })), false);
+    assert.equal(isKnown(aJob({ uid: 'job-uid' })), true);
+    assert.equal(isKnown(aJob({ uid: 'job-uid' }), aRun({ uid: 'another' })), false);
+    assert.equal(isKnown(aJob({ uid: 'job-uid', namespace: 'elsewhere' })), false);
+    assert.equal(isKnown(aJob({ uid: 'job-uid', name: 'another' })), false);
   });
 
   test('is looked for under its name before a verdict that was recorded meanwhile is taken', async () => {
-    const metadata = { namespace: 'apps', name: 'helm', generation: 1, creationTimestamp: iso(NOON) };
-    const syncTest = readSyncTest({ metadata, spec: { helmTest: {} } });
+    const syncTest = aSyncTest('helm', { helmTest: {} });
     const release = aRelease({ revision: { testHooks: { hook: 'Succeeded' } } });
     const { kubernetes } = aKubernetes({
       'create apps/jobs': new PostsyncError('API_EXISTS', 'it is there'),
