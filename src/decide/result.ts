@@ -105,7 +105,7 @@ function linesOf(observed: Observed, rest: Rest, policy: Policy): readonly Line[
       name: problemName(name),
       required: true,
       state: 'pending' as const,
-      text: `pending: ${message}`,
+      text: `pending: ${firstLine(message)}`,
     };
   });
   return [...tests, ...problems];

@@ -31,6 +31,9 @@ export interface Offer {
 
 const OWN = 'postsync.dev/';
 
+/** So many problems of a kind are told: each is a line on the release, and all annotations together have 256 KiB. */
+const MOST_TOLD = 20;
+
 const KNOWN: ReadonlySet<string> = new Set(Object.values(KEYS));
 
 /** Which tests a release asks for, by its annotations and by the SyncTests that select it. */
@@ -51,12 +54,13 @@ export function select(release: Release, offer: Offer, policy: Policy): Selectio
     ...selecting.map((test) => ({ test, named: false })),
   ];
   const found = new Set(local.map(({ ref }) => ref.name));
+  const lacking = names.filter((name) => !found.has(name)).slice(0, MOST_TOLD);
   return {
     wanted: all.filter(({ test }) => test.invalid === undefined),
     problems: [
       ...unknownKeys(release),
       ...invalidValues(release),
-      ...names.filter((name) => !found.has(name)).map((name) => missing(name, release.ref)),
+      ...lacking.map((name) => missing(name, release.ref)),
       ...all.flatMap(({ test }) => (test.invalid === undefined ? [] : [broken(test, test.invalid)])),
     ],
   };
@@ -112,6 +116,7 @@ function namesIn(annotation = ''): readonly string[] {
 function unknownKeys({ annotations }: Release): Problem[] {
   return Object.keys(annotations)
     .filter(isUnknown)
+    .slice(0, MOST_TOLD)
     .map((key) => ({
       name: key.replace(OWN, ''),
       reason: 'UnknownKey',

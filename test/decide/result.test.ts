@@ -240,6 +240,11 @@ describe('what a release asks for and cannot get', () => {
     );
   });
 
+  test('a name as long as all annotations may be leaves room for the rest', () => {
+    const release = aRelease({ annotations: { 'postsync.dev/tests': `smoke,${'x'.repeat(200_000)}` } });
+    assert.ok(JSON.stringify(says({ release })).length < 1_000);
+  });
+
   test('a name that no key may have does not keep the rest from being written', () => {
     const release = aRelease({ annotations: { 'postsync.dev/tests': `smoke e2e,${'x'.repeat(80)}` } });
     const keys = Object.keys(says({ release }));

@@ -108,6 +108,13 @@ describe('what a release cannot get is told', () => {
     for (const suspend of ['true', 'false']) assert.deepEqual(told({ [KEYS.suspend]: suspend }), []);
   });
 
+  test('no more than can stand on it, of each kind', () => {
+    const many = Array.from({ length: 2_000 }, (_, at) => `postsync.dev/typo-${at}`);
+    const unknown = told(Object.fromEntries(many.map((key) => [key, '1'])));
+    const missing = told({ 'postsync.dev/tests': many.map((key) => key.replaceAll(/\W/g, '-')).join(',') });
+    for (const messages of [unknown, missing]) assert.equal(messages.length, 20);
+  });
+
   test('and nothing is said of what others wrote, nor of params and lines', () => {
     const keys = [
       'event.toolkit.fluxcd.io/x',
