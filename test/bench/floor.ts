@@ -5,8 +5,8 @@ import type { Call } from './recorder.ts';
 
 /**
  * What postsync is compared with: the calls that it makes for a release, made by nobody else's decision. The bodies are
- * those that postsync wrote for another release, under names of their own. The runs belong to a release that does not
- * exist, and the Jobs are not labelled, so that postsync has nothing to do with them.
+ * those that postsync wrote for another release. The runs belong to a release that does not exist, and the Jobs are not
+ * labelled: a postsync that is running, or started later, does not take them for its own work.
  */
 export interface Floor {
   /** Read the release, create the run, create the Job. */
@@ -54,13 +54,11 @@ export function floorLike(client: Kubernetes, calls: readonly Call[]): Floor {
         { resource: 'synctestruns', namespace, name, subresource: 'status' },
         { ...status, metadata: { resourceVersion: version } },
       );
-      const annotations = Object.fromEntries(
-        Object.entries(projection.metadata.annotations ?? {}).map(([key, value]) => [
-          `bench.postsync.dev/${key.replace('/', '.')}`,
-          value,
-        ]),
+      const { annotations, labels: shown } = projection.metadata;
+      await client.patch(
+        { resource: 'helmreleases', ...release },
+        { metadata: { annotations, labels: shown } },
       );
-      await client.patch({ resource: 'helmreleases', ...release }, { metadata: { annotations } });
     },
   };
 }

@@ -44,7 +44,7 @@ async function timeService(
   releases: readonly Ref[],
   { resync, isHinted }: { readonly resync: string; readonly isHinted: boolean },
 ): Promise<readonly number[]> {
-  const service = await startService(stand.client, { resync, isStarted: true });
+  const service = await startService(stand.client, { resync });
   const times: number[] = [];
   for (const release of releases) {
     await delay(PAUSE_MS);

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { parseConfig } from '../../src/config.ts';
 import { connect, type Kubernetes } from '../../src/kubernetes.ts';
@@ -15,10 +16,9 @@ export interface Service extends Wired {
 
 export interface ServiceOptions {
   readonly resync: string;
-  /** Begin to look at releases; otherwise `queue.start()` is the caller's. */
-  readonly isStarted: boolean;
 }
 
+/** @returns when it has nothing more to do with what was there before */
 export async function startService(client: Kubernetes, options: ServiceOptions): Promise<Service> {
   const parsed = parseConfig(['--max-runs=0', `--resync-interval=${options.resync}`], {});
   if (parsed.kind === 'help') throw new Error('no configuration');
@@ -44,7 +44,8 @@ export async function startService(client: Kubernetes, options: ServiceOptions):
     testsNamespace: undefined,
     log,
   });
-  if (options.isStarted) wired.queue.start();
+  wired.queue.start();
+  await idle(recorder);
   return {
     ...wired,
     recorder,
@@ -53,6 +54,14 @@ export async function startService(client: Kubernetes, options: ServiceOptions):
       following.abort();
     },
   };
+}
+
+/** Returns when nothing was called for a second. */
+export async function idle({ calls }: Recorder): Promise<void> {
+  for (let before = -1; calls.length !== before; ) {
+    before = calls.length;
+    await delay(1_000);
+  }
 }
 
 /** A client with the pool, the limits and the counting that main.ts gives it. */

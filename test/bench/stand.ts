@@ -52,6 +52,8 @@ export async function openStand(): Promise<Stand> {
   let closed: Promise<void> | undefined;
   const close = async () => {
     await admin.remove({ resource: 'namespaces', name: namespace });
+    // helm-controller would put its finalizer on what is left, and be missing when the next benchmark begins.
+    if (quiet.isOn()) await untilGone(admin, namespace);
     await quiet.restore();
     await client.close();
     await admin.close();
@@ -138,7 +140,7 @@ interface Deployment {
 }
 
 /** Stops helm-controller and postsync, if they run in the cluster, so that only the benchmark acts. */
-function silence(admin: Kubernetes): { begin(): Promise<void>; restore(): Promise<void> } {
+function silence(admin: Kubernetes) {
   const stopped: Deployment[] = [];
   const scale = ({ metadata: { namespace, name } }: Deployment, replicas: number) =>
     admin.patch({ resource: 'deployments', namespace, name }, { spec: { replicas } });
@@ -155,21 +157,25 @@ function silence(admin: Kubernetes): { begin(): Promise<void>; restore(): Promis
       stopped.push(deployment);
       await scale(deployment, 0);
     }
-    for (const { metadata } of stopped) await untilGone(admin, metadata);
+    for (const { metadata } of stopped) await untilStopped(admin, metadata);
   };
-  return { begin, restore };
+  return { begin, restore, isOn: () => stopped.length > 0 };
 }
 
 async function find(admin: Kubernetes, ref: Ref): Promise<Deployment | undefined> {
+  return (await unlessMissing(admin.get({ resource: 'deployments', ...ref }))) as Deployment | undefined;
+}
+
+async function unlessMissing(reading: Promise<unknown>): Promise<unknown> {
   try {
-    return (await admin.get({ resource: 'deployments', ...ref })) as Deployment;
+    return await reading;
   } catch (error) {
     if (isCode(error, 'API_NOT_FOUND')) return undefined;
     throw error;
   }
 }
 
-async function untilGone(admin: Kubernetes, { namespace, name }: Ref): Promise<void> {
+async function untilStopped(admin: Kubernetes, { namespace, name }: Ref): Promise<void> {
   for (let tries = 0; tries < 120; tries += 1) {
     const { items } = (await admin.list({ resource: 'pods', namespace })) as {
       items: { metadata: { name: string } }[];
@@ -178,6 +184,15 @@ async function untilGone(admin: Kubernetes, { namespace, name }: Ref): Promise<v
     await delay(500);
   }
   throw new Error(`${namespace}/${name} does not stop`);
+}
+
+/** Not for ever: what was stopped must be started again. */
+async function untilGone(admin: Kubernetes, namespace: string): Promise<void> {
+  for (let tries = 0; tries < 300; tries += 1) {
+    if (!(await unlessMissing(admin.get({ resource: 'namespaces', name: namespace })))) return;
+    await delay(1_000);
+  }
+  console.error(`the namespace ${namespace} is still being deleted`);
 }
 
 /** Does something with each item, so many at a time. */

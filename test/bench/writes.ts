@@ -3,7 +3,7 @@ import type { Ref } from '../../src/decide/model.ts';
 import { deploy, ENDING_TEST } from './flux.ts';
 import type { Row } from './numbers.ts';
 import { isWrite, type Recorder, tally } from './recorder.ts';
-import { startService } from './service.ts';
+import { idle, startService } from './service.ts';
 import type { Stand } from './stand.ts';
 
 const RUNS = 20;
@@ -13,9 +13,8 @@ const PATIENCE_MS = 15_000;
 /** What one run costs the API server from deployment to verdict, and what it costs when nothing is due. */
 export async function measureWrites(stand: Stand): Promise<readonly Row[]> {
   const releases = await stand.releases('writes', RUNS, ENDING_TEST);
-  const service = await startService(stand.client, { resync: '0', isStarted: true });
+  const service = await startService(stand.client, { resync: '0' });
   const { recorder } = service;
-  await idle(recorder);
   recorder.reset();
   for (const release of releases) {
     await deploy(stand.admin, release);
@@ -94,13 +93,4 @@ async function until<T>(found: () => T | undefined): Promise<T> {
     if (value !== undefined) return value;
   }
   throw new Error('postsync did not act');
-}
-
-/** Returns when nothing was called for a second. */
-async function idle({ calls }: Recorder): Promise<void> {
-  for (;;) {
-    const before = calls.length;
-    await delay(1_000);
-    if (calls.length === before) return;
-  }
 }
