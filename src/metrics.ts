@@ -1,5 +1,6 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from '@prometheus-io/client';
+import { Counter, Gauge, Histogram, Registry } from '@prometheus-io/client';
 import { keyOf, type Ref, type Result, type Time } from './decide/model.ts';
+import { addProcessMetrics } from './process-metrics.ts';
 
 /** How an event was answered. */
 export type EventAnswer =
@@ -70,7 +71,7 @@ const RUN_SECONDS = [1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600];
 export function createMetrics(options: { readonly cluster: string; readonly version: string }): Metrics {
   const registry = new Registry();
   const registers = [registry];
-  collectDefaultMetrics({ register: registry });
+  addProcessMetrics(registry);
   const events = new Counter({
     name: 'postsync_events_total',
     help: 'Flux events received, by how they were answered.',

@@ -123,6 +123,19 @@ describe('the metrics', () => {
       assert.match(text, new RegExp(`# HELP ${name} [A-Z].*\\.`), name);
     }
     assert.match(text, /postsync_build_info\{version="1\.2\.3",node="v\d/);
-    assert.match(text, /process_cpu_seconds_total/);
+  });
+
+  test('say of the process what Prometheus expects of each', async () => {
+    const metrics = aRegistry();
+    const valueOf = async (name: string) => Number((await lines(metrics, `${name} `))[0]?.split(' ')[1]);
+
+    const cpu = await valueOf('process_cpu_seconds_total');
+    const later = await valueOf('process_cpu_seconds_total');
+    assert.ok(cpu > 0 && later >= cpu && later < 2 * cpu + 1, `${cpu} s, then ${later} s`);
+    const start = (await valueOf('process_start_time_seconds')) * 1000;
+    assert.ok(start > Date.now() - 3_600_000 && start <= Date.now(), `started at ${start}`);
+    const memory = await valueOf('process_resident_memory_bytes');
+    const heap = await valueOf('nodejs_heap_size_used_bytes');
+    assert.ok(heap > 1_000_000 && heap < memory, `${heap} bytes of ${memory}`);
   });
 });
