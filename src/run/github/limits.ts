@@ -11,7 +11,7 @@ const HOUR_MS = 3_600_000;
 const READS_A_MINUTE = 500;
 const MINUTE_MS = 60_000;
 
-/** When GitHub does not say how long a limit lasts: a minute, and longer each time. */
+/** When GitHub does not say how long a limit lasts: a minute, and twice as long each time that it still does not. */
 const UNTOLD_MS = 60_000;
 const LONGEST_MS = 3_600_000;
 
@@ -67,7 +67,8 @@ export function createLimits({ now }: { readonly now: () => Time }): Limits {
   let wroteAt = Number.NEGATIVE_INFINITY;
   let blockedUntil = 0;
   let readsBlockedUntil = 0;
-  let refusals = 0;
+  /** Refusals one after the other that did not say how long they last. */
+  let untold = 0;
   let remaining: number | undefined;
 
   /** The first time that is free for a write after these. */
@@ -144,16 +145,18 @@ export function createLimits({ now }: { readonly now: () => Time }): Limits {
       wroteAt = now();
     },
     heard({ headers, limited }) {
-      refusals = limited ? refusals + 1 : 0;
       const { until, left, most } = primaryOf(headers);
       remaining = left ?? remaining;
+      if (!limited) untold = 0;
       if (limited) {
         const at = now();
         const told = [retryAfter(headers, at), left === 0 ? until : undefined];
-        const untold = at + Math.min(UNTOLD_MS * 2 ** (refusals - 1), LONGEST_MS);
+        const toldUntil = told.find((until) => until !== undefined && until > at);
+        // Requests that were on their way together are refused together, which is no second time.
+        if (toldUntil === undefined && (untold === 0 || at >= blockedUntil)) untold += 1;
         blockedUntil = Math.max(
           blockedUntil,
-          told.find((until) => until !== undefined && until > at) ?? untold,
+          toldUntil ?? at + Math.min(UNTOLD_MS * 2 ** (untold - 1), LONGEST_MS),
         );
       } else if (left === 0 && until !== undefined) {
         blockedUntil = Math.max(blockedUntil, until);

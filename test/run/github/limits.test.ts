@@ -152,6 +152,25 @@ describe('a limit of GitHub lasts', () => {
     assert.equal(blocked(), 60);
   });
 
+  test('no longer because several requests that were on their way together are refused', () => {
+    const { hear, blocked, pass } = anAccount();
+    for (let request = 0; request < 4; request++) hear({}, true);
+    assert.equal(blocked(), 60);
+    pass(60_000);
+    for (let request = 0; request < 4; request++) hear({}, true);
+    assert.equal(blocked(), 120);
+  });
+
+  test('no longer because of refusals before that said how long', () => {
+    const { hear, blocked, pass } = anAccount();
+    for (let refusal = 0; refusal < 5; refusal++) {
+      hear({ 'retry-after': '5' }, true);
+      pass(5_000);
+    }
+    hear({}, true);
+    assert.equal(blocked(), 60);
+  });
+
   test('from the answer that takes the last of it', () => {
     const { hear, blocked } = anAccount();
     hear(reset);
