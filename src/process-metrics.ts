@@ -30,7 +30,7 @@ export function addProcessMetrics(registry: Registry): void {
     help: 'Start time of the process since unix epoch in seconds.',
     registers,
   });
-  start.set(Math.round(Date.now() / 1000 - process.uptime()));
+  start.set(performance.timeOrigin / 1000);
   const heap: Gauge = new Gauge({
     name: 'nodejs_heap_size_used_bytes',
     help: 'Size of what is in the heap in bytes.',
