@@ -26,7 +26,7 @@ const DEPTH = 2;
 
 /**
  * JSON lines on stdout, written in the background; an exit writes what is left. Field names are API: dashboards and alerts read them. Add to the list, never rename:
- * `release`, `revision`, `run`, `test`, `verdict`, `reason`, `attempt`, `delayMs`, `because`, `err`.
+ * `release` (NAMESPACE/NAME), `run`, `test`, `verdict`, `reason`, `workflowRun`, `because`, `failures`, `delayMs`, `err`.
  */
 export function createLog(level: string, destination?: DestinationStream): Logger {
   const options = {

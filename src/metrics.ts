@@ -98,7 +98,7 @@ export function createMetrics(options: { readonly cluster: string; readonly vers
   });
   const runSeconds = new Histogram({
     name: 'postsync_run_duration_seconds',
-    help: 'Time from the start of a run to its end, by kind of test and verdict.',
+    help: 'Time from the start of what a run started (a container, a workflow) to its end, by kind of test and verdict.',
     labelNames: ['kind', 'verdict'],
     buckets: RUN_SECONDS,
     registers,

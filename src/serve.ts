@@ -49,7 +49,7 @@ export async function serve(config: Config, log: Logger, stopping: AbortSignal):
     hmacKeys: config.fluxHmacKeys,
     bearerTokens: config.fluxBearerTokens,
     reasons: config.fluxReasons,
-    onRelease: onHint,
+    onHint,
     requests,
     rollouts,
     flaggerTokens: config.flaggerTokens,

@@ -30,14 +30,14 @@ export interface TablesOptions {
   readonly testsNamespace: string | undefined;
   readonly github: GithubDefaults;
   /** A release, or something of it, changed. */
-  readonly onRelease: (release: Ref) => void;
+  readonly onChange: (release: Ref) => void;
   /** A SyncTest changed, or a release that it may select. */
   readonly onTest: (test: Ref) => void;
   readonly onRunGone: (run: Run) => void;
 }
 
 export function createTables(options: TablesOptions): Tables {
-  const { log, testsNamespace, onRelease, onTest, onRunGone } = options;
+  const { log, testsNamespace, onChange, onTest, onRunGone } = options;
   const onUnreadable = (err: unknown, name: string) => log.warn({ err, object: name }, 'object not readable');
   const table = <T>(given: Omit<TableOptions<T>, 'onUnreadable'>) =>
     createTable<T>({ ...given, onUnreadable });
@@ -47,7 +47,7 @@ export function createTables(options: TablesOptions): Tables {
     groupOf: ({ ref }) => ref.namespace,
     onChange(release, previous) {
       const { ref } = (release ?? previous) as Release;
-      onRelease(ref);
+      onChange(ref);
       if (!release || !previous || isSelectedAnew(release, previous))
         testsReaching(ref.namespace).forEach(onTest);
     },
@@ -59,14 +59,14 @@ export function createTables(options: TablesOptions): Tables {
       const { ref } = ((syncTest ?? previous) as SyncTest).test;
       onTest(ref);
       const reach = ref.namespace === testsNamespace ? releases.values() : releases.in(ref.namespace);
-      for (const release of reach) onRelease(release.ref);
+      for (const release of reach) onChange(release.ref);
     },
   });
   const runs: Table<Run> = table({
     read: readRun,
     groupOf: releaseKeyOf,
     onChange(run, previous) {
-      onRelease(releaseOf((run ?? previous) as Run));
+      onChange(releaseOf((run ?? previous) as Run));
       if (!run) onRunGone(previous as Run);
     },
   });
@@ -74,17 +74,17 @@ export function createTables(options: TablesOptions): Tables {
     read: readNamespace,
     groupOf: () => '',
     onChange(namespace, previous) {
-      for (const { ref } of releases.in(((namespace ?? previous) as NamespaceLabels).name)) onRelease(ref);
+      for (const { ref } of releases.in(((namespace ?? previous) as NamespaceLabels).name)) onChange(ref);
     },
   });
   const jobs: JobTables['jobs'] = table({
     read: readJob,
     groupOf: ({ release }) => keyOf(release),
-    onChange: (job, previous) => onRelease((job ?? previous)?.release as Ref),
+    onChange: (job, previous) => onChange((job ?? previous)?.release as Ref),
   });
   const onPart = (part: { namespace: string; jobName: string } | undefined) => {
     const release = part && jobs.get(`${part.namespace}/${part.jobName}`)?.release;
-    if (release) onRelease(release);
+    if (release) onChange(release);
   };
   const pods: JobTables['pods'] = table({
     read: readPod,

@@ -1,3 +1,4 @@
+import { KEYS } from './decide/keys.ts';
 import {
   keyOf,
   type Policy,
@@ -70,15 +71,15 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
   };
 
   // The way of a look: what is seen or told queues it, the queue begins it, it reads what it was told of, and acts.
-  const onRelease = (release: Ref) => queue.add(keyOfLook('release', release));
-  const onTest = (test: Ref) => queue.add(keyOfLook('test', test));
+  const queueRelease = (release: Ref) => queue.add(keyOfLook('release', release));
+  const queueTest = (test: Ref) => queue.add(keyOfLook('syncTest', test));
   const onHint = (release: Ref) => {
-    if (hinted.hear(release)) onRelease(release);
+    if (hinted.hear(release)) queueRelease(release);
   };
   const queue = createQueue({ look, parallel: config.parallelLooks, onFailure });
   async function look(key: string): Promise<Time | undefined> {
     const { kind, ref } = lookOf(key);
-    return kind === 'test' ? testCheck.check(ref) : measured(() => lookAt(ref), metrics);
+    return kind === 'syncTest' ? testCheck.check(ref) : measured(() => lookAt(ref), metrics);
   }
   async function lookAt(release: Ref): Promise<Time | undefined> {
     const readAt = await hinted.read(release).catch((error: unknown) => {
@@ -89,24 +90,25 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     return earliest([readAt, wakeAt]);
   }
   function onFailure({ key, error: err, attempt, delayMs }: Failure): void {
-    log.warn({ err, key, attempt, delayMs: Math.round(delayMs) }, 'look failed');
+    const { kind, ref } = lookOf(key);
+    log.warn({ [kind]: keyOf(ref), err, failures: attempt, delayMs: Math.round(delayMs) }, 'look failed');
   }
 
   const changes = createChanges();
   const onChange = (release: Ref) => {
-    onRelease(release);
+    queueRelease(release);
     changes.tell(release);
   };
   const onRunGone = (run: Run) => admission.leave(run);
   const tables = createTables({
     log,
-    onRelease: onChange,
-    onTest,
+    onChange,
+    onTest: queueTest,
     onRunGone,
     testsNamespace: config.testsNamespace,
     github: githubDefaults(config),
   });
-  const admission = createAdmission({ maxRuns: config.maxRuns, now: Date.now, onRoom: onRelease });
+  const admission = createAdmission({ maxRuns: config.maxRuns, now: Date.now, onRoom: queueRelease });
 
   const settings = {
     image,
@@ -120,7 +122,7 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     logUrlTemplate: config.logUrlTemplate,
     onRefused(test, words) {
       testCheck.refused(test, words);
-      onTest(test);
+      queueTest(test);
     },
   });
   const { dispatches, reports, check, limits } = wireGithub({
@@ -128,12 +130,11 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     kubernetes,
     metrics,
     log,
-    wake: onRelease,
+    wake: queueRelease,
   });
   const hinted = createHinted(records, Date.now);
-  const world: World = tables;
   const deps: Deps = {
-    world,
+    world: tables,
     records,
     jobs,
     dispatches,
@@ -151,16 +152,16 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     onVerdict(run, { verdict, reason, message, finishedAt }) {
       if (run.testKind === 'SyncTest' && (reason === 'DispatchRefused' || reason === 'CredentialsMissing')) {
         testCheck.refused(run.test, message);
-        onTest(run.test);
+        queueTest(run.test);
       }
       const seconds = run.startedAt === undefined ? undefined : (finishedAt - run.startedAt) / 1000;
-      const kind = kindOf(world, run);
+      const kind = kindOf(tables, run);
       metrics.run({ kind, verdict, reason, ...(seconds !== undefined && { seconds }) });
     },
     onResult: (release, result) => metrics.releaseResult(release, result),
   };
   const testCheck = createTestCheck(
-    world,
+    tables,
     {
       dryRun: (syncTest) =>
         syncTest.body.kind === 'github'
@@ -192,14 +193,15 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     tables,
     requests: createRequests(deps),
     rollouts: createRollouts(deps),
-    callbacks: config.callbackUrl === undefined ? undefined : createCallbacks(deps, { onRelease }),
+    callbacks:
+      config.callbackUrl === undefined ? undefined : createCallbacks(deps, { onRelease: queueRelease }),
     changes,
     onHint,
     flush,
   };
 }
 
-type LookKind = 'release' | 'test';
+type LookKind = 'release' | 'syncTest';
 
 /** What is to be looked at, as a key of the queue, and back. */
 function keyOfLook(kind: LookKind, ref: Ref): string {
@@ -233,7 +235,7 @@ function kindOf(world: World, run: Run): string {
 function oldestUndecided(releases: Iterable<Release>): Time | undefined {
   let oldest: Time | undefined;
   for (const { annotations, revision } of releases) {
-    const result = annotations['postsync.dev/result'];
+    const result = annotations[KEYS.result];
     if (!revision || (result !== 'pending' && result !== 'running')) continue;
     if (oldest === undefined || revision.deployedAt < oldest) oldest = revision.deployedAt;
   }

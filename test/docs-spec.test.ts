@@ -61,6 +61,19 @@ describe('docs/spec.md says', () => {
     assert.deepEqual(told.toSorted(), ours.toSorted());
   });
 
+  test('the labels of each metric', async () => {
+    const has = labelsIn(await everyMetric());
+    const rows = [...text.matchAll(/^\| (`postsync_[^|]*) \| ([^|]*?) ?\|/gm)];
+    const told = rows.flatMap(([, names = '', labels = '']) =>
+      (names.match(/postsync_\w+/g) ?? []).map((name) => [
+        name,
+        labels.split(', ').filter(Boolean).toSorted(),
+      ]),
+    );
+    assert.ok(has.size > 8);
+    assert.deepEqual(Object.fromEntries(told), Object.fromEntries(has));
+  });
+
   test('no setting that is not there', () => {
     const known = settings().map(({ variable }) => variable);
     const told = [...said].filter((name) => /^POSTSYNC_[A-Z_]+$/.test(name));
@@ -88,6 +101,36 @@ const BY_KUBERNETES: ReadonlySet<string> = new Set([
   'type',
   'lastTransitionTime',
 ]);
+
+/** The text of the metrics when each has a value. */
+async function everyMetric(): Promise<string> {
+  const metrics = createMetrics({ cluster: 'a', version: 'b' });
+  metrics.gauges({
+    leaseHeld: () => true,
+    runs: () => ({ waiting: 1, running: 1 }),
+    github: () => [{ credential: 'a', remaining: 1, waiting: 1, isBlocked: true }],
+    oldestUndecidedAt: () => 1,
+  });
+  metrics.event('accepted');
+  metrics.look('ok', 1);
+  metrics.run({ kind: 'a', verdict: 'b', reason: 'c', seconds: 1 });
+  metrics.told('delivered');
+  metrics.releaseResult({ namespace: 'a', name: 'b' }, 'passed');
+  metrics.apiCall('a', 'b', 1, 1);
+  metrics.githubCall('a', 1, 1);
+  return metrics.text();
+}
+
+/** By the name of each metric; what a histogram has of its own is left out. */
+function labelsIn(metrics: string): ReadonlyMap<string, readonly string[]> {
+  const names = [...metrics.matchAll(/^# TYPE (postsync_\w+)/gm)].map(([, name = '']) => name);
+  return new Map(
+    names.map((name) => {
+      const [, labels = ''] = new RegExp(`^${name}(?:_sum)?(?:{(.*)})? `, 'm').exec(metrics) ?? [];
+      return [name, [...labels.matchAll(/(\w+)="/g)].map(([, label = '']) => label).toSorted()];
+    }),
+  );
+}
 
 function namesIn({ properties = {}, items, additionalProperties }: Schema): string[] {
   const below = [items, additionalProperties].filter((one) => typeof one === 'object');

@@ -79,7 +79,7 @@ test('of the volumes that cannot be mounted in a cluster, only those of Pods of 
     log,
     testsNamespace: undefined,
     github: { refusal: nothing },
-    onRelease: (release) => woken.push(keyOf(release)),
+    onChange: (release) => woken.push(keyOf(release)),
     onTest: nothing,
     onRunGone: nothing,
   });

@@ -1,6 +1,6 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { z } from 'zod';
-import type { Ref } from '../decide/model.ts';
+import { keyOf, type Ref } from '../decide/model.ts';
 import type { Kubernetes } from '../kubernetes.ts';
 import type { Logger } from '../log.ts';
 import type { Requests } from '../ports.ts';
@@ -85,7 +85,7 @@ export function apiRouter(options: ApiOptions): Router {
       const body = checked(Body, await jsonOf(req));
       const as = { by: user.username.slice(0, 512), ...(key !== undefined && { key }) };
       const runs = await act(release, body, as);
-      log.info({ release, by: as.by, runs, verb }, 'runs asked for');
+      log.info({ release: keyOf(release), by: as.by, runs, verb }, 'runs asked for');
       answer(res, 202, { runs });
     };
   }

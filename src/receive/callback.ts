@@ -62,7 +62,7 @@ export function callbackRoute(options: CallbackOptions): RequestHandler {
     if (isOwn) throw unauthorized();
     const job = await readJob(token, issuerOf(dispatch?.apiUrl ?? githubApiUrl));
     if (typeof job !== 'string') return job;
-    log.info({ run, because: job }, 'token of a callback refused');
+    log.info({ ...fieldsOf(run), because: job }, 'token of a callback refused');
     throw unauthorized();
   }
 
@@ -83,7 +83,7 @@ export function callbackRoute(options: CallbackOptions): RequestHandler {
       await telling;
     } catch (err) {
       if (!isCode(err, ...NO_ANSWER)) throw err;
-      log.warn({ err, run }, 'callback not verified');
+      log.warn({ err, ...fieldsOf(run) }, 'callback not verified');
       throw unavailable('GitHub cannot be asked now; go on, or send it again');
     }
   }
@@ -107,9 +107,14 @@ export function callbackRoute(options: CallbackOptions): RequestHandler {
     assertNotTooOften(take(keyOf(run)));
     await verified(callbacks.told(run, runId, status), run);
     const by = job ? 'job' : 'run';
-    log.info({ run, workflowRun: runId, status, conclusion, by }, 'callback received');
+    log.info({ ...fieldsOf(run), workflowRun: runId, status, conclusion, by }, 'callback received');
     answer(res, 202, { accepted: true, because: `GitHub was asked about the workflow run ${runId}` });
   };
+}
+
+/** As in all lines about a run. */
+function fieldsOf({ namespace, name }: Ref) {
+  return { namespace, run: name };
 }
 
 /** The same whether there is such a run or not. */

@@ -1,6 +1,6 @@
 import { type Request, type RequestHandler, type Response, Router } from 'express';
 import { z } from 'zod';
-import type { Ref, Result } from '../decide/model.ts';
+import { keyOf, type Ref, type Result } from '../decide/model.ts';
 import type { Logger } from '../log.ts';
 import type { Rollouts, RolloutVerdict } from '../ports.ts';
 import {
@@ -91,7 +91,8 @@ export function flaggerRouter(options: FlaggerOptions): Router {
   function reply(res: Response, asked: Asked, verdict: RolloutVerdict, status: number): void {
     const { result, runs, message } = verdict;
     const { release, canary, checksum } = asked;
-    log.info({ release, canary, checksum, runs, result, status, because: message }, 'canary asked');
+    const about = { release: keyOf(release), canary: keyOf(canary), checksum };
+    log.info({ ...about, runs, result, status, because: message }, 'canary asked');
     answer(res, status, { message, result, runs });
   }
 

@@ -14,7 +14,7 @@ export interface FluxOptions {
   /** Reasons of events that cause a look. */
   readonly reasons: readonly string[];
   /** Something was heard of a release: have a look. */
-  readonly onRelease: (release: Ref) => void;
+  readonly onHint: (release: Ref) => void;
   readonly stopping: AbortSignal;
   readonly log: Logger;
   readonly metrics: Pick<Metrics, 'event'>;
@@ -43,7 +43,7 @@ interface Reply {
 
 /** The address of a Flux Provider: authenticates the bytes, then reads them, and causes at most a look. */
 export function fluxRoute(options: FluxOptions): RequestHandler {
-  const { bearerTokens, stopping, log, metrics, onRelease } = options;
+  const { bearerTokens, stopping, log, metrics, onHint } = options;
   const reasons = new Set(options.reasons);
   const keys = keysToTry(options.hmacKeys);
   const room: Room = { bytes: MAX_UNCHECKED_BYTES };
@@ -68,10 +68,10 @@ export function fluxRoute(options: FluxOptions): RequestHandler {
     if (typeof event === 'string') return { status: 400, counted: 'invalid', because: event };
     const { kind, ref, reason } = event;
     const because = irrelevance(event, reasons);
-    const seen = { kind, release: keyOf(ref), reason };
+    const seen = { kind, release: keyOf(ref), eventReason: reason };
     if (because !== undefined)
       return { status: 202, counted: 'ignored', because, event: { ...seen, accepted: false, because } };
-    onRelease(ref);
+    onHint(ref);
     return { status: 202, counted: 'accepted', because: reason, event: { ...seen, accepted: true } };
   }
 

@@ -45,7 +45,7 @@ export function createCallbacks(
         if (!(await verify(ref, id))) break;
       }
     } catch (err) {
-      log.debug({ err, run: ref }, 'callback not verified again');
+      log.debug({ err, namespace: ref.namespace, run: ref.name }, 'callback not verified again');
     } finally {
       ending.delete(key);
     }

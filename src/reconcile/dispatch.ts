@@ -45,7 +45,7 @@ export async function dispatch(
       return DONE;
     case 'held':
       return held(deps, observed, await records.unclaimRun(claimed), { syncTest, ...sent });
-    default:
+    case 'refused':
       return refuse(deps, observed, await records.unclaimRun(claimed), { syncTest, ...sent });
   }
 }

@@ -38,7 +38,7 @@ export async function perform(deps: Deps, observed: Observed, action: Action): P
     case 'finish':
       await finish(deps, observed, action.run, action.outcome);
       return DONE;
-    default:
+    case 'remove':
       await records.removeRun(action.run);
       return DONE;
   }

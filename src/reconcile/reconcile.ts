@@ -1,4 +1,3 @@
-import type { Logger } from 'pino';
 import type { Action, Observed, Plan } from '../decide/actions.ts';
 import { runName } from '../decide/identity.ts';
 import { KEYS } from '../decide/keys.ts';
@@ -17,6 +16,7 @@ import { project } from '../decide/result.ts';
 import type { Problem } from '../decide/select.ts';
 import { earliest } from '../decide/time.ts';
 import { isCode, isServerError } from '../errors.ts';
+import type { Logger } from '../log.ts';
 import type { Dispatches, Jobs, Records, Reports } from '../ports.ts';
 import type { Admission } from './admission.ts';
 import { perform } from './perform.ts';

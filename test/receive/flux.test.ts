@@ -371,7 +371,7 @@ describe('the receiver', () => {
       app: 'postsync',
       kind: 'HelmRelease',
       release: 'apps/podinfo',
-      reason: 'InstallSucceeded',
+      eventReason: 'InstallSucceeded',
       accepted: true,
       msg: 'event received',
     });

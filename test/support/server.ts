@@ -31,7 +31,7 @@ export async function aServer(given: Partial<AppOptions> = {}) {
     bearerTokens: [],
     reasons: REASONS,
     githubApiUrl: 'https://api.github.com',
-    onRelease: ({ namespace, name }) => void looks.push(`${namespace}/${name}`),
+    onHint: ({ namespace, name }) => void looks.push(`${namespace}/${name}`),
     requests: NO_REQUESTS,
     kubernetes: { create: () => Promise.reject(new Error('no API server here')) },
     changes,

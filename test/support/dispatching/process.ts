@@ -69,7 +69,7 @@ export function aProcess(options: ProcessOptions): Process {
     log,
     testsNamespace: undefined,
     github,
-    onRelease: wake,
+    onChange: wake,
     onTest: nothing,
     onRunGone: nothing,
   });
