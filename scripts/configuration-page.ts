@@ -2,13 +2,13 @@ import { settings } from '../src/config.ts';
 
 /** docs/configuration.md, made from the schema. */
 export function configurationPage(): string {
-  const rows = settings().map(({ flag, variable, shown, description }) => {
-    const fallback = shown === '' ? '' : `\nDefault: \`${shown}\`\n`;
+  const rows = settings().map(({ flag, variable, shown, isLiteral, description }) => {
+    const fallback = shown === '' ? '' : `\nDefault: ${isLiteral ? `\`${shown}\`` : shown}\n`;
     return `### \`${flag}\`\n\nVariable: \`${variable}\`\n${fallback}\n${description}\n`;
   });
   return `# Configuration
 
-<!-- Made by \`node scripts/configuration.ts\` from src/config.ts. Do not edit. -->
+<!-- Made by \`node scripts/configuration.ts\` from src/settings.ts. Do not edit. -->
 
 Each setting is a flag or an environment variable; the flag wins, and an empty text counts as not given. All mistakes are said at once, at
 start, and then postsync exits. Secrets are given as files (a mounted Secret), never as values. Files are read once, at start: restart

@@ -1,16 +1,20 @@
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { z } from 'zod';
-import { nearest } from './decide/nearest.ts';
+import { suggestion } from './decide/nearest.ts';
 import { PostsyncError } from './errors.ts';
 import { argumentsOf, flagOf, nameOf, variableOf } from './flags.ts';
 import { type Config, type Outside, schema } from './settings.ts';
+import { VERSION } from './version.ts';
 
 /** One setting, as people are told of it. */
 export interface Setting {
   readonly flag: string;
   readonly variable: string;
+  /** The default; empty where there is none. */
   readonly shown: string;
+  /** Whether that can be typed, and is no description. */
+  readonly isLiteral: boolean;
   readonly description: string;
 }
 
@@ -19,8 +23,15 @@ export function settings(): Setting[] {
   const nowhere: Outside = { read: () => Buffer.alloc(0), hostname: () => '' };
   const { properties = {} } = z.toJSONSchema(schema(nowhere), { io: 'input', unrepresentable: 'any' });
   return Object.entries(properties).map(([name, property]) => {
-    const { description = '', default: fallback = '', shown = fallback } = property as Described;
-    return { flag: flagOf(name), variable: variableOf(name), shown, description };
+    const { description = '', default: fallback = '', shown } = property as Described;
+    const isLiteral = shown === undefined;
+    return {
+      flag: flagOf(name),
+      variable: variableOf(name),
+      shown: shown ?? fallback,
+      isLiteral,
+      description,
+    };
   });
 }
 
@@ -47,6 +58,8 @@ Each setting is a flag or an environment variable; the flag wins. KUBECONFIG nam
 ${lines.join('')}
   --help
       Print this.
+  --version
+      Print the version.
 `;
 }
 
@@ -57,7 +70,8 @@ export type Parsed =
       /** Variables that look like settings and are none, in a sentence each. */
       readonly ignored: readonly string[];
     }
-  | { readonly kind: 'help'; readonly text: string };
+  /** Something to print, and no more. */
+  | { readonly kind: 'text'; readonly text: string };
 
 /**
  * The whole configuration, from flags and environment, once, at start. Reports every problem at a time.
@@ -69,9 +83,11 @@ export function parseConfig(
   env: Readonly<Record<string, string | undefined>>,
   outside: Outside = { read: (path) => readFileSync(path), hostname },
 ): Parsed {
+  if (argv[0] === 'help') return { kind: 'text', text: help() };
   refuseCommand(argv);
-  const { wantsHelp, texts, problems } = gather(argv, env);
-  if (wantsHelp) return { kind: 'help', text: help() };
+  const { flags, texts, problems } = gather(argv, env);
+  if (flags.has('--help') || flags.has('-h')) return { kind: 'text', text: help() };
+  if (flags.has('--version')) return { kind: 'text', text: `${VERSION}\n` };
   const given = [...texts].filter(([, { text }]) => text !== '').map(([name, { text }]) => [name, text]);
   const parsed = schema(outside).safeParse(Object.fromEntries(given));
   for (const { message, path } of parsed.error?.issues ?? []) {
@@ -85,18 +101,14 @@ export function parseConfig(
   throw new PostsyncError('CONFIG_INVALID', `the configuration is not valid\n${problems.join('\n')}`);
 }
 
-/** Besides the service, which needs no word. The last two are for Jobs of postsync's own. */
-const COMMANDS = ['run', 'check', 'helm-test'];
-
 /** Whoever begins with a word means a command. */
 function refuseCommand([first = '-']: readonly string[]): void {
   if (first.startsWith('-')) return;
-  const likely = nearest(first, COMMANDS);
-  const what = `there is no command ${first}; the nearest is ${likely}, and without one postsync serves`;
+  const what = `there is no command ${first}: postsync run NAMESPACE/NAME runs tests, and flags alone start the service`;
   throw new PostsyncError('CONFIG_INVALID', `${what}\nsee: postsync --help`);
 }
 
-/** The text of each setting that was given, and the flag or variable it is from. */
+/** The text of each setting that was given, and the flag or variable it is from; and which flags were given. */
 function gather(argv: readonly string[], env: Readonly<Record<string, string | undefined>>) {
   const texts = new Map<string, { readonly text: string; readonly from: string }>();
   const problems: string[] = [];
@@ -106,16 +118,16 @@ function gather(argv: readonly string[], env: Readonly<Record<string, string | u
     if (text !== undefined && !isServiceLink(text)) texts.set(nameOf(flag), { text, from: variable });
   }
 
-  const flags = known.map(({ flag }) => flag);
-  const given = argumentsOf(argv, flags);
+  const knownFlags = known.map(({ flag }) => flag);
+  const given = argumentsOf(argv, knownFlags);
   for (const { flag, value } of given) {
-    if (!flag.startsWith('-')) problems.push(`✖ not the value of a flag\n  → at ${flag}`);
-    else if (!flags.includes(flag))
-      problems.push(`✖ no such flag; the nearest is ${nearest(flag, flags)}\n  → at ${flag}`);
+    if (!flag.startsWith('-')) problems.push(`✖ unexpected argument\n  → at ${flag}`);
+    else if (!knownFlags.includes(flag))
+      problems.push(`✖ no such flag${suggestion(flag, knownFlags)}\n  → at ${flag}`);
     else if (value === undefined) problems.push(`✖ needs a value\n  → at ${flag}`);
     else texts.set(nameOf(flag), { text: value, from: flag });
   }
-  return { texts, problems, wantsHelp: given.some(({ flag }) => flag === '--help' || flag === '-h') };
+  return { texts, problems, flags: new Set(given.map(({ flag }) => flag)) };
 }
 
 /** What is likely a mistyped setting. It is told, not refused: others may have variables of such names, too. */
@@ -123,7 +135,7 @@ function ignored(env: Readonly<Record<string, string | undefined>>): string[] {
   const known = settings().map(({ variable }) => variable);
   return Object.keys(env)
     .filter((name) => name.startsWith('POSTSYNC_') && !known.includes(name) && !SERVICE_LINK.test(name))
-    .map((name) => `${name} is no setting; the nearest is ${nearest(name, known)}`);
+    .map((name) => `${name} is not a setting of postsync, and does nothing${suggestion(name, known)}`);
 }
 
 /** What else Kubernetes gives Pods for a Service called postsync, or postsync-… */

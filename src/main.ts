@@ -22,7 +22,7 @@ async function main(argv: readonly string[]): Promise<number> {
   if (argv[0] === 'run') return runTests(argv.slice(1));
   const { parseConfig } = await import('./config.ts');
   const parsed = parseConfig(argv, process.env);
-  if (parsed.kind === 'help') {
+  if (parsed.kind === 'text') {
     process.stdout.write(parsed.text);
     return 0;
   }

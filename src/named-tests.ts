@@ -35,7 +35,7 @@ function testsOn(release: Release): readonly string[] {
   const where = keyOf(release.ref);
   if (names.length === 0) {
     const what = `no test's line (${LINES}…) stands on ${where}`;
-    throw new PostsyncError('NOTHING_TO_TEST', `${what}: does any test ask for it? --test names one`);
+    throw new PostsyncError('NOTHING_TO_TEST', `${what}: does it ask for any test? --test names one`);
   }
   const cut = names.find(isCut);
   if (cut === undefined) return names;

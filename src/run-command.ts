@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { PositiveDuration } from './config-values.ts';
 import { runName } from './decide/identity.ts';
 import { keyOf, type Ref, type Release, type Revision, type Run } from './decide/model.ts';
+import { notDeployed } from './decide/rest.ts';
 import { durationText } from './decide/result.ts';
 import { isStarted } from './decide/standing.ts';
 import { isCode, PostsyncError } from './errors.ts';
@@ -43,7 +44,7 @@ not there is refused.
 
   --test NAME
       Only this test; NAMESPACE.NAME for one of another namespace. May be given several times.
-      (default: all that a line on the HelmRelease is about)
+      (default: every test with a tests.postsync.dev/ annotation on the HelmRelease)
   --reason TEXT
       Why, for those who see the runs later.
   --wait DURATION
@@ -193,7 +194,7 @@ async function deployed(
   const release = readRelease(object);
   const { revision } = release;
   if (revision?.status === 'deployed') return { release, revision };
-  throw new PostsyncError('NOTHING_TO_TEST', `nothing of ${keyOf(ref)} is deployed now`);
+  throw new PostsyncError('NOTHING_TO_TEST', notDeployed(release));
 }
 
 const WhoIAm = z.object({ status: z.object({ userInfo: z.object({ username: z.string() }) }) });

@@ -14,6 +14,9 @@ import { followAll } from './tables.ts';
 import { VERSION } from './version.ts';
 import { wire } from './wire.ts';
 
+/** Name of the Lease by which replicas agree on the active one. */
+const LEASE = 'postsync';
+
 /**
  * Runs the service until it is told to stop. The way of an event through it:
  * - enters: `followAll` (tables.ts, by receive/watch.ts) sees each change, `createApp` (receive/app.ts) hears of some; both queue a name
@@ -31,8 +34,8 @@ export async function serve(config: Config, log: Logger, stopping: AbortSignal):
       heard.call({ verb, resource, status, seconds });
     },
   });
-  const { namespace, leaseName: name, identity, resyncIntervalMs: resyncMs, testsNamespace } = config;
-  const lease = createLease(kubernetes, { namespace, name, identity, log });
+  const { namespace, identity, resyncIntervalMs: resyncMs, testsNamespace } = config;
+  const lease = createLease(kubernetes, { namespace, name: LEASE, identity, log });
   const isActive = config.leaderElection ? () => lease.held() : () => true;
   const { queue, tables, requests, rollouts, callbacks, changes, onHint, flush } = wire({
     config,

@@ -71,7 +71,7 @@ export function schema({ read, hostname }: Outside) {
         'The only namespace whose SyncTests may select releases of other namespaces. It must not be the one postsync runs in. Without it, SyncTests select releases of their own namespace only.',
       ),
       image: z.string().optional().meta({
-        description: "postsync's own image, which the HTTP check runs.",
+        description: "postsync's own image, which HTTP checks and chart tests run.",
         shown: "that of postsync's own Pod",
       }),
       fluxHmacKeyFiles: SecretFiles.pipe(KeyPair)
@@ -98,7 +98,7 @@ export function schema({ read, hostname }: Outside) {
           'Files with the key that makes the token by which the workflow of a run may call back, comma separated; two while the key is rotated, the new one first. At least 32 bytes. Without it, workflows call back with their OIDC token.',
         ),
       eventAddress: BaseUrl.optional().describe(
-        "Where Flux' notification-controller takes events, such as http://notification-controller.flux-system.svc.cluster.local. to have Alerts pass each verdict on. Without it, nothing is told to Flux.",
+        "Address of Flux' notification-controller, to which each verdict is told for Alerts to pass on; as Flux installs it, http://notification-controller.flux-system.svc.cluster.local./. Without it, nothing is told to Flux.",
       ),
       flaggerTokensFile: z
         .string()
@@ -159,7 +159,6 @@ export function schema({ read, hostname }: Outside) {
         .describe(
           'Whether replicas agree by a Lease on which of them is active. Turn it off only for a single process.',
         ),
-      leaseName: Label.prefault('postsync').describe('Name of the Lease.'),
       identity: z
         .string()
         .prefault(hostname)

@@ -96,15 +96,14 @@ const HttpCheck = z
       if (problem) context.addIssue({ code: 'custom', message: problem });
     }),
     method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']).default('GET'),
-    status: z.union([Status, z.array(Status).min(1)]).default(200),
+    status: z.array(Status).min(1).default([200]),
     bodyMatch: z.string().refine(isPattern, { message: 'is not a regular expression' }).optional(),
     headers: Strings.optional(),
     interval: duration('5s', 100),
     timeout: duration('1m', 1000),
   })
-  .transform(({ status, interval, timeout, ...rest }) => ({
+  .transform(({ interval, timeout, ...rest }) => ({
     ...rest,
-    status: [status].flat(),
     intervalMs: interval,
     timeoutMs: timeout,
   }));

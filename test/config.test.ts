@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { help, parseConfig, settings } from '../src/config.ts';
 import type { Config, Outside } from '../src/settings.ts';
+import { VERSION } from '../src/version.ts';
 
 const FILES: Readonly<Record<string, string>> = {
   '/keys/new': ' key with a newline\n',
@@ -104,7 +105,7 @@ describe('the configuration', () => {
     const parsed = parseConfig([], { ...env, POSTSYNC_PORT: 'tcp://10.96.0.7:80' }, outside());
 
     assert.deepEqual(parsed.kind === 'config' && parsed.ignored, [
-      'POSTSYNC_PROT is no setting; the nearest is POSTSYNC_PORT',
+      'POSTSYNC_PROT is not a setting of postsync, and does nothing; did you mean POSTSYNC_PORT?',
     ]);
   });
 
@@ -201,9 +202,9 @@ describe('a mistake in the configuration', () => {
       POSTSYNC_LEADER_ELECTION: 'yes',
     });
 
-    assert.match(said, /no such flag; the nearest is --port\n {2}→ at --prot/);
+    assert.match(said, /no such flag; did you mean --port\?\n {2}→ at --prot/);
     assert.match(said, /use a whole number\n {2}→ at --max-runs/);
-    assert.match(said, /not the value of a flag\n {2}→ at extra/);
+    assert.match(said, /unexpected argument\n {2}→ at extra/);
     assert.match(said, /needs a value\n {2}→ at --identity/);
     assert.match(said, /65535\n {2}→ at POSTSYNC_PORT/);
     assert.match(
@@ -216,7 +217,7 @@ describe('a mistake in the configuration', () => {
   test('is a command that there is not', () => {
     assert.equal(
       refused(['rn', 'apps/podinfo']),
-      'there is no command rn; the nearest is run, and without one postsync serves\nsee: postsync --help',
+      'there is no command rn: postsync run NAMESPACE/NAME runs tests, and flags alone start the service\nsee: postsync --help',
     );
   });
 
@@ -232,7 +233,7 @@ describe('a mistake in the configuration', () => {
     ['--api-server-timeout=0s', /longer than 0s/],
     ['--log-url-template=logs/{job}', /must begin with http/],
     ['--log-url-template=https://logs/{jobs}', /\{jobs\} is none of \{cluster\}, \{namespace\}, \{job\}/],
-    ['--lease-name=Post Sync', /lower-case letters/],
+    ['--tests-namespace=Post Sync', /lower-case letters/],
   ] as const)
     test(`is said of ${flag}`, () => {
       assert.match(refused([flag]), because);
@@ -266,8 +267,12 @@ describe('the help', () => {
     assert.ok(shown.includes("the service account's, else postsync-system"));
   });
 
-  for (const flag of ['--help', '-h'])
-    test(`is given for ${flag}, whatever else is wrong`, () => {
-      assert.equal(parseConfig(['--port=x', flag], {}, outside()).kind, 'help');
+  for (const argv of [['--port=x', '--help'], ['-h'], ['help'], ['help', 'run']])
+    test(`is given for ${argv.join(' ')}, whatever else is wrong`, () => {
+      assert.deepEqual(parseConfig(argv, {}, outside()), { kind: 'text', text: help() });
     });
+
+  test('has the version beside it', () => {
+    assert.deepEqual(parseConfig(['--version'], {}, outside()), { kind: 'text', text: `${VERSION}\n` });
+  });
 });

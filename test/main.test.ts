@@ -89,7 +89,7 @@ describe('the program', () => {
     const url = `http://127.0.0.1:${port}/`;
     const check = { url, method: 'GET', status: [200], intervalMs: 1000, timeoutMs: 60_000 };
     const env = { POSTSYNC_CHECK: JSON.stringify([check]) };
-    const child = spawn(process.execPath, [PROGRAM, 'check', 'http'], { env, stdio: 'ignore' });
+    const child = spawn(process.execPath, [PROGRAM, 'check'], { env, stdio: 'ignore' });
     const gone = once(child, 'exit');
     await Promise.race([asked, gone]);
     child.kill('SIGTERM');

@@ -242,7 +242,7 @@ describe('postsync run', LIMIT, () => {
   describe('exits with 4 and says why', () => {
     const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
       ['for a release that is not there', ['apps/none'], /there is no HelmRelease apps\/none/],
-      ['for one that nothing asks to test', ['apps/bare'], /does any test ask for it\? --test names one/],
+      ['for one that nothing asks to test', ['apps/bare'], /does it ask for any test\? --test names one/],
       ['without a release', [], /name one release, as NAMESPACE\/NAME\nsee: postsync run --help/],
       ['for half a name', ['podinfo'], /name one release/],
       ['for two releases', ['apps/a', 'apps/b'], /name one release/],

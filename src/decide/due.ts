@@ -25,7 +25,7 @@ export function due(wanted: Wanted, rest: Rest, look: Look): Step {
   const cause = causeOf(wanted, standing, rest, look);
   if (cause === undefined) return wait(`${test.ref.name} has nothing to test`);
   const settledAt = rest.revision.deployedAt + test.settleMs;
-  if (now < settledAt) return wait(`${test.ref.name} waits until nothing newer has come`, settledAt);
+  if (now < settledAt) return wait(`${test.ref.name} waits for its settle time`, settledAt);
   const needed = unmetNeed(test, rest.revision.digest, look);
   if (needed !== undefined) return wait(`${test.ref.name} waits for ${needed}`);
   if (look.runs.some((run) => !run.outcome && isOf(run, test))) {

@@ -1,6 +1,13 @@
-/** The known word that a mistyped one is likely to mean. */
-export function nearest(word: string, known: readonly string[]): string | undefined {
-  return known.toSorted((a, b) => distance(word, a) - distance(word, b))[0];
+/** With more mistakes than this a word is another word. */
+const MOST_MISTAKES = 3;
+
+/** `; did you mean X?` for the known word that a mistyped one is likely to mean; empty where there is none. */
+export function suggestion(word: string, known: readonly string[]): string {
+  const [likely] = known
+    .map((one) => ({ one, mistakes: distance(word, one) }))
+    .filter(({ mistakes }) => mistakes <= MOST_MISTAKES)
+    .toSorted((a, b) => a.mistakes - b.mistakes);
+  return likely ? `; did you mean ${likely.one}?` : '';
 }
 
 /** Levenshtein's: how many letters must be put in, left out or changed. */

@@ -19,7 +19,8 @@ export function outstanding(observed: Observed, { revision }: Rest, policy: Poli
     const isHere = run.releaseUid === undefined || run.releaseUid === release.uid;
     return !run.outcome && BY_PEOPLE.has(run.cause) && isHere && !isSuperseded(run, release);
   });
-  if (open.length > 0) return `not ended yet, and asked for: ${open.map(({ ref }) => ref.name).join(', ')}`;
+  if (open.length > 0)
+    return `waiting for the runs that were asked for: ${open.map(({ ref }) => ref.name).join(', ')}`;
   const due = selection.wanted.find(
     ({ test }) =>
       isAsked(test, observed) &&

@@ -1,4 +1,4 @@
-import type { Release, Revision, Test } from './model.ts';
+import { keyOf, type Release, type Revision, type Test } from './model.ts';
 import type { Wanted } from './select.ts';
 
 /** A release that stands still, so that what runs is what `status.history[0]` names. */
@@ -35,10 +35,17 @@ export function restOf(release: Release): Rest | string {
   return unrest(release) ?? (revision ? standsAt(revision, release) : 'nothing is deployed yet');
 }
 
+/** Why a person cannot have it tested now. */
+export function notDeployed({ ref, revision }: Release): string {
+  const why = revision ? `: its newest revision is ${revision.status}` : '';
+  return `nothing of ${keyOf(ref)} is deployed now${why}`;
+}
+
 function unrest(release: Release): string | undefined {
   if (release.deleting) return 'it is being deleted';
-  if (release.suspended) return 'Flux is told to suspend it';
-  if (release.observedGeneration !== release.generation) return 'Flux has not finished with its newest spec';
+  if (release.suspended) return 'it is suspended (spec.suspend)';
+  if (release.observedGeneration !== release.generation)
+    return 'helm-controller has not seen its newest spec yet';
   if (release.conditions.Reconciling?.status === 'True') return 'Flux is at work on it';
   return undefined;
 }

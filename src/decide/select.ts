@@ -1,6 +1,6 @@
 import { ASKED, KEYS, LINES, PARAMS } from './keys.ts';
 import { type LabelSelector, type Policy, type Ref, type Release, type Test } from './model.ts';
-import { nearest } from './nearest.ts';
+import { suggestion } from './nearest.ts';
 
 /** Something that a release asks for and cannot get. It holds the release's result at `pending`. */
 export interface Problem {
@@ -120,7 +120,7 @@ function unknownKeys({ annotations }: Release): Problem[] {
     .map((key) => ({
       name: key.replace(OWN, ''),
       reason: 'UnknownKey',
-      message: `the annotation ${key} is not one that this version of postsync knows; the nearest is ${nearestKey(key)}`,
+      message: `the annotation ${key} is not one that this version of postsync knows${meantKey(key)}`,
     }));
 }
 
@@ -130,9 +130,10 @@ function isUnknown(key: string): boolean {
   return key.includes(`.${OWN}`) && !key.startsWith(LINES) && !key.startsWith(PARAMS);
 }
 
-function nearestKey(key: string): string | undefined {
+function meantKey(key: string): string {
   const name = key.slice(key.indexOf('/') + 1);
-  return nearest(key, [...ASKED, PARAMS + name]);
+  // The name of a key of ours below another domain is far from it by letters.
+  return suggestion(KNOWN.has(OWN + name) ? OWN + name : key, [...ASKED, PARAMS + name]);
 }
 
 function invalidValues({ annotations }: Release): Problem[] {

@@ -28,14 +28,14 @@ export function tell(verdict: ReleaseVerdict, wanted: Wanted): Told {
   const other = difference(deployed, wanted);
   if (other) return { status: NOT_DECIDED, message: `${shown} is deployed, ${other}` };
   if (result === undefined)
-    return { status: NOT_DECIDED, message: `no result stands on ${shown}: does any test ask for it?` };
+    return { status: NOT_DECIDED, message: `no result stands on ${shown}: does it ask for any test?` };
   if (!isCurrent && digest !== deployed.digest)
     return {
       status: NOT_DECIDED,
       message: `the result that stands is about another deployment than ${shown}`,
     };
   if (because !== undefined) return { status: NOT_DECIDED, message: `${shown}: ${because}` };
-  if (!isCurrent) return { status: NOT_DECIDED, message: 'the release is moving' };
+  if (!isCurrent) return { status: NOT_DECIDED, message: 'Flux is at work on the release' };
   if (result === 'pending' || result === 'running')
     return { status: NOT_DECIDED, message: `the tests of ${shown} are ${result}` };
   const open = Object.entries(tests).flatMap(([test, line]) => (isOpenLine(line) ? [test] : []));

@@ -110,7 +110,7 @@ async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Time | undefin
     const failure = await performAll(deps, observed, actions, heldBack);
     if (failure !== undefined) return { failure };
   }
-  log.error({ release: keyOf(ref) }, 'a plan does not come to its end');
+  log.error({ release: keyOf(ref) }, 'still something to do after many rounds; looking again in a minute');
   return { wakeAt: now() + 60_000 };
 }
 

@@ -3,7 +3,7 @@ import { runName } from '../decide/identity.ts';
 import { KEYS, LINES } from '../decide/keys.ts';
 import { keyOf, type Ref, type Release, type Result, type Revision, type Test } from '../decide/model.ts';
 import { outstanding } from '../decide/outstanding.ts';
-import { restOf } from '../decide/rest.ts';
+import { notDeployed, restOf } from '../decide/rest.ts';
 import { isOf, nextAttempt } from '../decide/standing.ts';
 import { PostsyncError } from '../errors.ts';
 import type { NewRun, ReleaseVerdict, Requests } from '../ports.ts';
@@ -29,10 +29,13 @@ export function createRequests(
     const wanted = observed?.selection.wanted.map(({ test }) => test) ?? [];
     const meant = tests ? tests.map((name) => named(name, wanted, release)) : wanted;
     if (meant.length === 0) {
-      throw new PostsyncError('NOTHING_TO_TEST', `no test asks for ${keyOf(ref)}, nor is one named on it`);
+      throw new PostsyncError(
+        'NOTHING_TO_TEST',
+        `no SyncTest selects ${keyOf(ref)}, and none of its annotations asks for a test`,
+      );
     }
     if (release.revision?.status !== 'deployed') {
-      throw new PostsyncError('NOTHING_TO_TEST', `nothing of ${keyOf(ref)} is deployed now`);
+      throw new PostsyncError('NOTHING_TO_TEST', notDeployed(release));
     }
     return { release, revision: release.revision, meant };
   }

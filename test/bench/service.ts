@@ -21,7 +21,7 @@ export interface ServiceOptions {
 /** @returns when it has nothing more to do with what was there before */
 export async function startService(client: Kubernetes, options: ServiceOptions): Promise<Service> {
   const parsed = parseConfig(['--max-runs=0', `--resync-interval=${options.resync}`], {});
-  if (parsed.kind === 'help') throw new Error('no configuration');
+  if (parsed.kind === 'text') throw new Error('no configuration');
   const { config } = parsed;
   const recorder = recording(client);
   const { kubernetes } = recorder;

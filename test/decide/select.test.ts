@@ -87,7 +87,7 @@ describe('what a release cannot get is told', () => {
   });
 
   test('with the key that a mistyped one is likely to mean', () => {
-    const known = 'is not one that this version of postsync knows; the nearest is';
+    const known = 'is not one that this version of postsync knows';
     for (const [key, meant] of [
       ['postsync.dev/htpp', 'postsync.dev/http'],
       ['postsync.dev/helm-tests', 'postsync.dev/helm-test'],
@@ -95,8 +95,15 @@ describe('what a release cannot get is told', () => {
       ['parmas.postsync.dev/port', 'params.postsync.dev/port'],
       ['test.postsync.dev/http', 'postsync.dev/http'],
     ] as const) {
-      assert.deepEqual(told({ [key]: '1' }), [`the annotation ${key} ${known} ${meant}`]);
+      assert.deepEqual(told({ [key]: '1' }), [`the annotation ${key} ${known}; did you mean ${meant}?`]);
     }
+  });
+
+  test('and with none where no key is alike', () => {
+    const message = told({ 'postsync.dev/owner': 'me' });
+    assert.deepEqual(message, [
+      'the annotation postsync.dev/owner is not one that this version of postsync knows',
+    ]);
   });
 
   test('where it is not clear whether anything is to be started', () => {

@@ -42,7 +42,7 @@ describe('the verdict of what is deployed', () => {
     [
       'no result stands there',
       { isCurrent: false, deployed: DEPLOYED, tests: {} },
-      /does any test ask for it/,
+      /does it ask for any test/,
     ],
     [
       'it is about an older one',
@@ -54,7 +54,7 @@ describe('the verdict of what is deployed', () => {
       { ...PASSED, isCurrent: false, because: 'asked for: podinfo-smoke-v7-1' },
       /^v7 \(chart 1\.2\.0\): asked for: podinfo-smoke-v7-1$/,
     ],
-    ['the release is moving', { ...PASSED, isCurrent: false }, /is moving/],
+    ['Flux is at work on the release', { ...PASSED, isCurrent: false }, /is at work/],
   ] as [string, ReleaseVerdict, RegExp][])
     test(`is not there when ${what}`, () => {
       const { status, message: said } = tell(verdict, {});

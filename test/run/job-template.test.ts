@@ -305,7 +305,7 @@ describe('an HTTP check', () => {
       params: { port: '9898' },
     });
     const { image, args, command } = containerOf(job);
-    assert.deepEqual([image, args, command], ['example.com/postsync:1', ['check', 'http'], undefined]);
+    assert.deepEqual([image, args, command], ['example.com/postsync:1', ['check'], undefined]);
     assert.deepEqual(checksOf(job), [
       { method: 'GET', status: [200], intervalMs: 5000, url: 'http://podinfo.web:8080/a', timeoutMs: 60_000 },
     ]);
