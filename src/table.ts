@@ -24,17 +24,17 @@ export interface Table<T> {
    */
   upsert(object: unknown): T | undefined;
   remove(object: unknown): void;
-  /**
-   * A full list begins, and is believed whatever the versions; what is not in it is gone at its end. Of the rest,
-   * `onChange` is told once more: that is what a resync is for.
-   */
+  /** A full list begins. */
   relist(): Listing;
 }
 
 /** A full list that is under way. */
 export interface Listing {
+  /** An object of the list. It is believed whatever the versions, unless a newer one was read since the list began. */
+  upsert(object: unknown): void;
+  /** What was not in it is gone. Of the rest, `onChange` is told once more: that is what a resync is for. */
   end(): void;
-  /** The rest of it cannot be had: from now on versions count again, and what is not in it is not gone. */
+  /** The rest of it cannot be had: what is not in it is not gone. */
   giveUp(): void;
 }
 
@@ -53,7 +53,8 @@ export function createTable<T>(options: TableOptions<T>): Table<T> {
   const share = createSharing();
   const rows = new Map<string, Row<T>>();
   const groups = new Map<string, Map<string, T>>();
-  let listed: Set<string> | undefined;
+  /** What was read or written by itself since a full list began. */
+  let fresh: Set<string> | undefined;
 
   function put(key: string, row: Row<T>): void {
     const group = options.groupOf(row.value);
@@ -79,6 +80,20 @@ export function createTable<T>(options: TableOptions<T>): Table<T> {
     options.onChange(undefined, row.value);
   }
 
+  function take(object: unknown): T | undefined {
+    const { key, version } = identify(object);
+    const known = rows.get(key);
+    if (known?.version === version) return known.value;
+    try {
+      const value = share(options.read(object));
+      put(key, { version, value });
+      return value;
+    } catch (error) {
+      options.onUnreadable(error, key);
+      return undefined;
+    }
+  }
+
   return {
     get: (key) => rows.get(key)?.value,
     in: (group) => [...(groups.get(group)?.values() ?? [])],
@@ -90,34 +105,33 @@ export function createTable<T>(options: TableOptions<T>): Table<T> {
     },
     upsert(object) {
       const { key, version } = identify(object);
-      listed?.add(key);
       const known = rows.get(key);
-      if (known && (known.version === version || (!listed && isNewer(known.version, version))))
-        return known.value;
-      try {
-        const value = share(options.read(object));
-        put(key, { version, value });
-        return value;
-      } catch (error) {
-        options.onUnreadable(error, key);
-        return undefined;
-      }
+      if (known && isNewer(known.version, version)) return known.value;
+      fresh?.add(key);
+      return take(object);
     },
     remove: (object) => drop(identify(object).key),
     relist() {
-      const seen = new Set<string>();
+      const listed = new Set<string>();
+      const own = new Set<string>();
       const isFirst = rows.size === 0;
-      listed = seen;
+      fresh = own;
       return {
+        upsert(object) {
+          const { key, version } = identify(object);
+          listed.add(key);
+          const known = rows.get(key);
+          if (!(known && own.has(key) && isNewer(known.version, version))) take(object);
+        },
         end() {
-          listed = undefined;
+          fresh = undefined;
           for (const [key, { value }] of rows) {
-            if (!seen.has(key)) drop(key);
+            if (!listed.has(key) && !own.has(key)) drop(key);
             else if (!isFirst) options.onChange(value, value);
           }
         },
         giveUp() {
-          listed = undefined;
+          fresh = undefined;
         },
       };
     },

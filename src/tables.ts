@@ -159,13 +159,17 @@ export function followAll(kubernetes: Kubernetes, tables: Tables, options: Follo
 
 /** Most of a cluster's Pods are not ours. What is said of one before it is known is said again. */
 function ofOurPods({ pods, mounts }: Pick<Tables, 'pods' | 'mounts'>): Sink {
+  const isOurs = (object: unknown) => {
+    const { involvedObject } = object as { readonly involvedObject?: Ref };
+    return involvedObject !== undefined && pods.get(keyOf(involvedObject)) !== undefined;
+  };
   return {
-    upsert(object) {
-      const { involvedObject } = object as { readonly involvedObject?: Ref };
-      if (involvedObject && pods.get(keyOf(involvedObject))) mounts.upsert(object);
-    },
+    upsert: (object) => isOurs(object) && mounts.upsert(object),
     remove: (object) => mounts.remove(object),
-    relist: () => mounts.relist(),
+    relist() {
+      const listing = mounts.relist();
+      return { ...listing, upsert: (object) => isOurs(object) && listing.upsert(object) };
+    },
   };
 }
 

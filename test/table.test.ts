@@ -97,7 +97,7 @@ describe('a full list', () => {
     table.upsert(thing('a', '1'));
     table.upsert(thing('b', '2'));
     const listing = table.relist();
-    table.upsert(thing('b', '2'));
+    listing.upsert(thing('b', '2'));
     assert.equal(table.size, 2);
     listing.end();
     assert.deepEqual(names(table.values()), ['b']);
@@ -108,7 +108,7 @@ describe('a full list', () => {
     const { table, changes } = aTable();
     for (const version of ['1', '1', '2']) {
       const listing = table.relist();
-      table.upsert(thing('a', version));
+      listing.upsert(thing('a', version));
       listing.end();
     }
     assert.deepEqual(changes, ['- > 1', '1 > 1', '1 > 2', '2 > 2']);
@@ -128,9 +128,21 @@ describe('a full list', () => {
     const { table } = aTable();
     table.upsert(thing('a', '100'));
     const listing = table.relist();
-    table.upsert(thing('a', '7', 'blue'));
+    listing.upsert(thing('a', '7', 'blue'));
     listing.end();
     assert.equal(table.get('apps/a')?.colour, 'blue');
+  });
+
+  test('takes back nothing that was read or written since it began', () => {
+    const { table } = aTable();
+    table.upsert(thing('a', '100'));
+    const listing = table.relist();
+    table.upsert(thing('a', '200', 'blue'));
+    listing.upsert(thing('a', '100'));
+    assert.equal(table.get('apps/a')?.colour, 'blue');
+    listing.upsert(thing('a', '300', 'green'));
+    listing.end();
+    assert.equal(table.get('apps/a')?.colour, 'green');
   });
 
   test('does not take away what was written meanwhile', () => {

@@ -7,7 +7,6 @@ import type { Listing } from '../table.ts';
 export interface Sink {
   upsert(object: unknown): void;
   remove(object: unknown): void;
-  /** A full list begins: what was not upserted at its end is gone. */
   relist(): Listing;
 }
 
@@ -29,6 +28,8 @@ export interface FollowOptions {
 const PAGE = 100;
 const MAX_DELAY_MS = 30_000;
 const FIRST_DELAY_MS = 250;
+/** When a resync could not list, it tries again after so long. */
+const RESYNC_AGAIN_MS = 60_000;
 /** The server ends a watch after so long, so that connections are spread anew. */
 const WATCH_SECONDS = 300;
 
@@ -73,21 +74,19 @@ async function advance(
   kubernetes: Kubernetes,
   following: Following,
   state: Progress,
-  { signal, resyncMs, onSynced }: FollowOptions,
+  options: FollowOptions,
 ): Promise<void> {
+  const { signal, resyncMs } = options;
   const isDue = resyncMs > 0 && Date.now() >= state.listedAt + resyncMs;
-  if (state.version === undefined || isDue) {
-    state.version = await listAll(kubernetes, following);
-    state.listedAt = Date.now();
-    return onSynced();
-  }
+  if (state.version === undefined) return list(kubernetes, following, state, options);
+  if (isDue) return resync(kubernetes, following, state, options);
   if (state.failures > 0 && (await wentBackwards(kubernetes, following, state.version))) {
     state.version = undefined;
     return;
   }
-  const resync =
+  const due =
     resyncMs > 0 ? AbortSignal.timeout(Math.max(1, state.listedAt + resyncMs - Date.now())) : undefined;
-  const until = resync ? AbortSignal.any([signal, resync]) : signal;
+  const until = due ? AbortSignal.any([signal, due]) : signal;
   let lines = 0;
   try {
     for await (const line of watchFrom(kubernetes, following, state.version, until)) {
@@ -96,11 +95,39 @@ async function advance(
       lines += 1;
     }
   } catch (error) {
-    if (resync?.aborted) return;
+    if (due?.aborted) return;
     throw error;
   }
   // A server sends a bookmark a minute: one that ends a watch at once would be asked in a tight loop.
   if (lines === 0) throw new PostsyncError('API_UNAVAILABLE', 'the watch ended without a word');
+}
+
+async function list(
+  kubernetes: Kubernetes,
+  following: Following,
+  state: Progress,
+  { onSynced }: FollowOptions,
+): Promise<void> {
+  state.version = await listAll(kubernetes, following);
+  state.listedAt = Date.now();
+  onSynced();
+}
+
+/** A list that need not be: when it cannot be had, the watch goes on, and it is tried again later. */
+async function resync(
+  kubernetes: Kubernetes,
+  following: Following,
+  state: Progress,
+  options: FollowOptions,
+): Promise<void> {
+  try {
+    await list(kubernetes, following, state, options);
+  } catch (error) {
+    if (options.signal.aborted || isCode(error, 'API_GONE')) throw error;
+    const delayMs = Math.min(RESYNC_AGAIN_MS, options.resyncMs);
+    state.listedAt = Date.now() + delayMs - options.resyncMs;
+    options.onTrouble(error, delayMs);
+  }
 }
 
 function pause(failures: number): number {
@@ -134,7 +161,7 @@ async function listAll(kubernetes: Kubernetes, { target, query, sink }: Followin
   try {
     do {
       const page = (await kubernetes.list(target, { ...query, limit: PAGE, continue: from })) as List;
-      for (const item of page.items) sink.upsert(item);
+      for (const item of page.items) listing.upsert(item);
       version = page.metadata.resourceVersion;
       from = page.metadata.continue || undefined;
     } while (from !== undefined);

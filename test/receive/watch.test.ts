@@ -45,7 +45,11 @@ function aServer(pages: readonly Page[], watches: readonly Watched[], standsAt =
     remove: (object: unknown) => void seen.push(`-${nameOf(object)}`),
     relist: () => {
       seen.push('[');
-      return { end: () => void seen.push(']'), giveUp: () => void seen.push('given up') };
+      return {
+        upsert: (object: unknown) => void seen.push(nameOf(object)),
+        end: () => void seen.push(']'),
+        giveUp: () => void seen.push('given up'),
+      };
     },
   };
   return {
@@ -170,8 +174,16 @@ describe('a watch', () => {
         { lines: [], ends: 'never' },
       ],
     );
-    await server.untilIdle({ resyncMs: 20 });
+    await server.untilIdle({ resyncMs: 250 });
     assert.deepEqual(server.calls, ['list 100', 'watch 5', 'list 100', 'watch 8']);
     assert.deepEqual(server.troubles, []);
+  });
+
+  test('goes on where it was when a resync cannot list, which is tried again later', async () => {
+    const watches = [1, 2, 3].map(() => ({ lines: [], ends: 'never' as const }));
+    const server = aServer([ONE_PAGE, LOST, { version: '8', items: items('a') }], watches);
+    await server.untilIdle({ resyncMs: 250 });
+    assert.deepEqual(server.calls, ['list 100', 'watch 5', 'list 100', 'watch 5', 'list 100', 'watch 8']);
+    assert.deepEqual(server.troubles, [LOST]);
   });
 });

@@ -32,7 +32,7 @@ function aTable<T>(server: ReadonlyMap<string, T>, groupOf: (value: T) => string
     },
     upsert: () => undefined,
     remove: () => undefined,
-    relist: () => ({ end: () => undefined, giveUp: () => undefined }),
+    relist: () => ({ upsert: () => undefined, end: () => undefined, giveUp: () => undefined }),
   };
 }
 

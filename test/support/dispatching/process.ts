@@ -131,7 +131,7 @@ export function aProcess(options: ProcessOptions): Process {
         ['synctestruns', tables.runs],
       ] as const) {
         const listing = table.relist();
-        for (const object of server.list(resource)) table.upsert(structuredClone(object));
+        for (const object of server.list(resource)) listing.upsert(structuredClone(object));
         listing.end();
       }
     },
