@@ -139,11 +139,17 @@ export function createJobs(kubernetes: Kubernetes, tables: JobTables, options: J
     async refresh(run) {
       const job = run.job && (await readJob(run.job));
       if (!job) return;
+      const before = pods.in(job.uid);
       const { items } = (await kubernetes.list(
         { resource: 'pods', namespace: job.namespace },
         { labelSelector: `batch.kubernetes.io/job-name=${job.name}` },
       )) as { items: readonly unknown[] };
       for (const item of items) pods.upsert(item);
+      // Of those that were known before; the watch may have brought others meanwhile.
+      const there = new Set(
+        (items as readonly { metadata: { name: string } }[]).map(({ metadata }) => metadata.name),
+      );
+      for (const pod of before) if (!there.has(pod.name)) pods.remove({ metadata: pod });
     },
     of: (release) => jobs.in(keyOf(release)).map((job) => knownJob(job, pods.in(job.uid))),
     stop: (job) => change(job, stopJob(kubernetes, job)),

@@ -20,6 +20,7 @@ const RUN = aRun({ uid: 'run-uid' });
 function aJob(metadata: {
   readonly uid: string;
   readonly name?: string;
+  readonly resourceVersion?: string;
   readonly namespace?: string;
 }): object {
   const limits = { ...LIMITS, inconclusiveExitCodes: [75], shareOutput: false, containers: ['test'] };
@@ -150,6 +151,35 @@ describe('the Job of a run', () => {
       await jobs.refresh(RUN);
       assert.deepEqual(calls, []);
     }
+  });
+
+  test('is judged without the Pods that a live read does not find, whatever was watched', async () => {
+    const done = {
+      ...aJob({ uid: 'job-uid', resourceVersion: '9' }),
+      status: { conditions: [{ type: 'Complete', status: 'True', lastTransitionTime: iso(after(40)) }] },
+    };
+    const { kubernetes } = aKubernetes({
+      [`get apps/jobs/${RUN.ref.name}`]: done,
+      'list apps/pods': { items: [] },
+    });
+    const { jobs, put } = jobsOf(kubernetes, [aJob({ uid: 'job-uid' })]);
+    put({
+      metadata: {
+        name: 'p',
+        namespace: 'apps',
+        resourceVersion: '2',
+        creationTimestamp: iso(NOON),
+        ownerReferences: [{ kind: 'Job', name: RUN.ref.name, uid: 'job-uid' }],
+      },
+      status: {
+        phase: 'Running',
+        containerStatuses: [{ name: 'test', state: { running: { startedAt: iso(NOON) } } }],
+      },
+    });
+    const run = started('job-uid');
+    await jobs.refresh(run);
+    const state = jobs.stateOf(run, after(41));
+    assert.equal(state?.phase === 'ended' && state.outcome.reason, 'PodDeleted');
   });
 
   test('that was created, and not written down when postsync died, is found again by its start', async () => {
