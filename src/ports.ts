@@ -167,7 +167,7 @@ export interface Ready {
     | Held
     | Refusal
   >;
-  /** Nobody knows whether the claim was written: it will not be sent. */
+  /** The claim may stand, but nothing was sent after it, nor will be. */
   drop(): void;
 }
 

@@ -36,6 +36,8 @@ export async function dispatch(
     throw error;
   });
   const sent = await ready.send();
+  // Should it not be possible to take the claim back now, the next look does.
+  if (sent.kind === 'held' || sent.kind === 'refused') ready.drop();
   switch (sent.kind) {
     case 'accepted':
       if (sent.link) await records.noteDispatch(claimed, sent.link);

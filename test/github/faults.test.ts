@@ -74,6 +74,16 @@ for (const trigger of TRIGGERS) {
       });
     }
 
+    for (const at of [1, 2, 3, 4, 5])
+      test(`that is over a limit is sent later, also when write ${at} to Kubernetes fails, such as taking back the claim`, async () => {
+        const fault = LIMITS['is over a secondary limit, 429'] as Fault;
+        const happenings: Happening[] = [
+          { type: 'fault', about: 'dispatch', at: 1, fault },
+          { type: 'trouble', at, code: 'API_UNAVAILABLE', when: 'before' },
+        ];
+        assert.deepEqual(await ended(trigger, happenings), ['Passed', 1]);
+      });
+
     test('that arrives after it was given up is found, and not sent again', async () => {
       const late: Fault = { wait: HANGS_MS * 1.5, when: 'before' };
       const happenings: Happening[] = [
