@@ -36,7 +36,8 @@ export function standingOf(runs: readonly Run[], test: Test | undefined, policy:
   const open = sorted.find((run) => !run.outcome);
   const ended = sorted.find(hasEnded);
   if (!ended) return { runs: sorted, ...(open && { open }) };
-  if (open?.cause === 'retry') return { runs: sorted, open };
+  // What people asked for or decided after the retry began counts at once.
+  if (open?.cause === 'retry' && newestFirst(open, ended) < 0) return { runs: sorted, open };
   const retryAt = test && !open ? retryOf(ended, sorted, test, policy) : undefined;
   if (retryAt !== undefined) return { runs: sorted, retryAt };
   return { runs: sorted, final: ended, ...(open && { open }) };

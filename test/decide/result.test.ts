@@ -192,6 +192,18 @@ describe('the result', () => {
     assert.equal(says({ runs: [first, aRun({ attempt: 2, job: A_JOB })] })[RESULT], 'running');
   });
 
+  test('is what a person decides while a retry goes on', () => {
+    const first = aRun({ outcome: { verdict: 'inconclusive' } });
+    const retry = aRun({ attempt: 2, createdAt: after(120), job: A_JOB });
+    const decided = aRun({
+      attempt: 3,
+      cause: 'override',
+      createdAt: after(200),
+      outcome: { verdict: 'passed', reason: 'Overridden', finishedAt: after(201) },
+    });
+    assert.equal(says({ runs: [first, retry, decided] })[RESULT], 'passed');
+  });
+
   test('counts a test that was added to a release that is tested, and is not meant for this revision, for nothing', () => {
     const tests = [aTest('smoke'), aTest('late', { createdAt: after(7200) })];
     const keys = says({ tests, runs: [PASSED] });
