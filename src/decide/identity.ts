@@ -23,6 +23,19 @@ export function runName(
   return `${cut(readable.replaceAll('.', '-'), NAME_LIMIT - hash.length - 1)}-${hash}`;
 }
 
+/** Whether a run has the name that this key gives it. It may be about an older deployment than the one of now. */
+export function isNamedBy(
+  key: string,
+  run: { readonly ref: Ref; readonly digest?: string | undefined },
+  release: { readonly uid: string },
+  test: { readonly kind: Test['kind']; readonly ref: Ref },
+): boolean {
+  return (
+    run.digest !== undefined &&
+    run.ref.name.endsWith(`-${identityHash(release, { digest: run.digest }, test, key)}`)
+  );
+}
+
 /** A rollout of a canary by Flagger. */
 export interface Rollout {
   readonly canary: Ref;

@@ -1,7 +1,15 @@
 import { requestOf } from '../decide/due.ts';
-import { runName } from '../decide/identity.ts';
+import { isNamedBy, runName } from '../decide/identity.ts';
 import { KEYS, LINES } from '../decide/keys.ts';
-import { keyOf, type Ref, type Release, type Result, type Revision, type Test } from '../decide/model.ts';
+import {
+  keyOf,
+  type Ref,
+  type Release,
+  type Result,
+  type Revision,
+  type Run,
+  type Test,
+} from '../decide/model.ts';
 import { outstanding } from '../decide/outstanding.ts';
 import { notDeployed, restOf } from '../decide/rest.ts';
 import { isOf, nextAttempt } from '../decide/standing.ts';
@@ -10,7 +18,11 @@ import type { NewRun, ReleaseVerdict, Requests } from '../ports.ts';
 import type { Deps } from './reconcile.ts';
 import { observe } from './world.ts';
 
-type Wish = Pick<NewRun, 'release' | 'revision' | 'test' | 'cause' | 'requestedBy' | 'reason' | 'verdict'>;
+interface Wish
+  extends Pick<NewRun, 'release' | 'revision' | 'test' | 'cause' | 'requestedBy' | 'reason' | 'verdict'> {
+  /** Absent: whatever is deployed. */
+  readonly digest?: string | undefined;
+}
 
 /** Numbers that are tried for a run while others take them. */
 const MAX_TRIES = 5;
@@ -20,6 +32,8 @@ export function createRequests(
   deps: Pick<Deps, 'world' | 'jobs' | 'dispatches' | 'records' | 'policy' | 'now'>,
 ): Requests {
   const { world, records } = deps;
+
+  const known = ({ ref }: Release) => world.runs.in(keyOf(ref));
 
   /** The deployed revision and the tests that are meant. */
   async function prepare(ref: Ref, tests: readonly string[] | undefined) {
@@ -44,19 +58,17 @@ export function createRequests(
   async function create(given: Wish, key: string | undefined): Promise<string> {
     const { release, revision, test } = given;
     const request = requestOf(release) ?? key;
+    // What it asked for was another revision: nobody has asked for the one of now.
+    const earlier = key !== undefined && known(release).find((run) => isNamedBy(key, run, release, test));
+    if (earlier) return theSame(earlier, given);
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-      const runs = world.runs.in(keyOf(release.ref));
-      const attempt = nextAttempt(runs.filter((run) => isOf(run, test) && run.digest === revision.digest));
+      const attempt = nextAttempt(
+        known(release).filter((run) => isOf(run, test) && run.digest === revision.digest),
+      );
       const name = runName({ name: release.ref.name, uid: release.uid }, revision, test, key ?? attempt);
       const run = await records.createRun({ ...given, name, attempt, request });
-      const isMeant = run.cause === given.cause && run.override?.verdict === given.verdict;
-      if (isMeant && (key !== undefined || !run.outcome)) return name;
-      if (key !== undefined) {
-        throw new PostsyncError(
-          'API_CONFLICT',
-          'this Idempotency-Key stands for another request: send a new one',
-        );
-      }
+      if (key !== undefined) return theSame(run, given);
+      if (isMeant(run, given) && !run.outcome) return name;
       // The number was taken by a run that this replica had not seen: it has now.
     }
     throw new PostsyncError(
@@ -97,7 +109,7 @@ export function createRequests(
       const cause = 'override';
       return Promise.all(
         meant.map((one) =>
-          create({ release, revision, test: one, cause, requestedBy: by, reason, verdict }, key),
+          create({ release, revision, test: one, cause, requestedBy: by, reason, verdict, digest }, key),
         ),
       );
     },
@@ -106,6 +118,17 @@ export function createRequests(
       return release && withOutstanding(release, verdictOf(release));
     },
   };
+}
+
+/** The run of a key, for who comes with that key again. */
+function theSame(run: Run, given: Wish): string {
+  if (isMeant(run, given)) return run.ref.name;
+  throw new PostsyncError('API_CONFLICT', 'this Idempotency-Key stands for another request: send a new one');
+}
+
+function isMeant({ cause, override, digest }: Run, given: Wish): boolean {
+  const isAbout = given.digest === undefined || digest === given.digest;
+  return isAbout && cause === given.cause && override?.verdict === given.verdict;
 }
 
 /** The test of a release that a person means. */

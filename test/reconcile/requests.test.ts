@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { KEYS } from '../../src/decide/keys.ts';
-import { keyOf, type Outcome, type Run } from '../../src/decide/model.ts';
+import { keyOf, type Outcome, type Revision, type Run } from '../../src/decide/model.ts';
 import type { NewRun } from '../../src/ports.ts';
 import { createRequests } from '../../src/reconcile/requests.ts';
 import { aManualRun, anOutcome, aRelease, aRun, aTest, NOON, POLICY } from '../support/model.ts';
 import { aWorld } from '../support/world.ts';
 
 const RELEASE = aRelease();
+const REVISION = RELEASE.revision as Revision;
 
 /** Requests to a replica that has seen nothing of what others have created until it meets it. */
 function theRequests() {
@@ -33,7 +34,7 @@ function theRequests() {
     policy: () => POLICY,
     now: () => NOON,
   });
-  return { requests, server, forget: () => seen.clear() };
+  return { requests, server, forget: () => seen.clear(), deploy: world.putRelease };
 }
 
 describe('a request for a run', () => {
@@ -81,6 +82,23 @@ describe('a request for a run', () => {
     await assert.rejects(requests.override(RELEASE.ref, { ...other, verdict: 'failed' }), {
       code: 'API_CONFLICT',
     });
+  });
+
+  test('with a key is not asked for once more when it comes again after the next deployment', async () => {
+    const { requests, server, deploy } = theRequests();
+    const asked = { by: 'jane', key: 'build-7' };
+    const decided = { by: 'jane', reason: 'known', verdict: 'passed', key: 'build-8' } as const;
+    const names = [await requests.run(RELEASE.ref, asked), await requests.override(RELEASE.ref, decided)];
+    deploy({ revision: { ...REVISION, digest: 'sha256:eight', version: 8 } });
+
+    assert.deepEqual(await requests.run(RELEASE.ref, asked), names[0]);
+    assert.deepEqual(await requests.override(RELEASE.ref, decided), names[1]);
+    for (const other of [
+      { ...decided, digest: 'sha256:eight' },
+      { ...decided, key: 'build-7' },
+    ])
+      await assert.rejects(requests.override(RELEASE.ref, other), { code: 'API_CONFLICT' });
+    assert.equal(server.size, 2);
   });
 
   test('for what is not there says what there is', async () => {
