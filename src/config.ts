@@ -83,11 +83,10 @@ export function parseConfig(
   env: Readonly<Record<string, string | undefined>>,
   outside: Outside = { read: (path) => readFileSync(path), hostname },
 ): Parsed {
-  if (argv[0] === 'help') return { kind: 'text', text: help() };
   refuseCommand(argv);
   const { flags, texts, problems } = gather(argv, env);
-  if (flags.has('--help') || flags.has('-h')) return { kind: 'text', text: help() };
-  if (flags.has('--version')) return { kind: 'text', text: `${VERSION}\n` };
+  const text = wanted(flags);
+  if (text !== undefined) return { kind: 'text', text };
   const given = [...texts].filter(([, { text }]) => text !== '').map(([name, { text }]) => [name, text]);
   const parsed = schema(outside).safeParse(Object.fromEntries(given));
   for (const { message, path } of parsed.error?.issues ?? []) {
@@ -103,9 +102,15 @@ export function parseConfig(
 
 /** Whoever begins with a word means a command. */
 function refuseCommand([first = '-']: readonly string[]): void {
-  if (first.startsWith('-')) return;
+  if (first.startsWith('-') || first === 'help') return;
   const what = `there is no command ${first}: postsync run NAMESPACE/NAME runs tests, and flags alone start the service`;
   throw new PostsyncError('CONFIG_INVALID', `${what}\nsee: postsync --help`);
+}
+
+/** What to print instead of serving. */
+function wanted(flags: ReadonlySet<string>): string | undefined {
+  if (['--help', '-h', 'help'].some((flag) => flags.has(flag))) return help();
+  return flags.has('--version') ? `${VERSION}\n` : undefined;
 }
 
 /** The text of each setting that was given, and the flag or variable it is from; and which flags were given. */

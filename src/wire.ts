@@ -21,7 +21,7 @@ import { createAdmission } from './reconcile/admission.ts';
 import { createCallbacks } from './reconcile/callbacks.ts';
 import { createTestCheck } from './reconcile/finding.ts';
 import { createHinted } from './reconcile/hinted.ts';
-import { createQueue, type Failure, type Queue } from './reconcile/queue.ts';
+import { createQueue, type Failure, type Looked, type Queue } from './reconcile/queue.ts';
 import { type Deps, reconcile, standAside } from './reconcile/reconcile.ts';
 import { createRequests } from './reconcile/requests.ts';
 import { createRollouts } from './reconcile/rollouts.ts';
@@ -77,17 +77,19 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     if (hinted.hear(release)) queueRelease(release);
   };
   const queue = createQueue({ look, parallel: config.parallelLooks, onFailure });
-  async function look(key: string): Promise<Time | undefined> {
+  async function look(key: string): Promise<Looked> {
     const { kind, ref } = lookOf(key);
-    return kind === 'syncTest' ? testCheck.check(ref) : measured(() => lookAt(ref), metrics);
+    return kind === 'syncTest'
+      ? { wakeAt: await testCheck.check(ref) }
+      : measured(() => lookAt(ref), metrics);
   }
-  async function lookAt(release: Ref): Promise<Time | undefined> {
+  async function lookAt(release: Ref): Promise<Looked> {
     const readAt = await hinted.read(release).catch((error: unknown) => {
       standAside(deps, release);
       throw error;
     });
-    const wakeAt = await reconcile(deps, release);
-    return earliest([readAt, wakeAt]);
+    const { wakeAt, failure } = await reconcile(deps, release);
+    return { wakeAt: earliest([readAt, wakeAt]), failure };
   }
   function onFailure({ key, error: err, attempt, delayMs }: Failure): void {
     const { kind, ref } = lookOf(key);
@@ -212,19 +214,13 @@ function lookOf(key: string): { readonly kind: LookKind; readonly ref: Ref } {
   return { kind: kind as LookKind, ref: { namespace, name } };
 }
 
-async function measured<T>(look: () => Promise<T>, metrics: Pick<Metrics, 'look'>): Promise<T> {
+async function measured(look: () => Promise<Looked>, metrics: Pick<Metrics, 'look'>): Promise<Looked> {
   const began = performance.now();
-  let result: 'ok' | 'conflict' | 'error' = 'error';
-  try {
-    const done = await look();
-    result = 'ok';
-    return done;
-  } catch (error) {
-    if (isCode(error, 'API_CONFLICT')) result = 'conflict';
-    throw error;
-  } finally {
-    metrics.look(result, (performance.now() - began) / 1000);
-  }
+  const looked = await look().catch((error: unknown): Looked => ({ failure: error }));
+  const { failure } = looked;
+  const result = failure === undefined ? 'ok' : isCode(failure, 'API_CONFLICT') ? 'conflict' : 'error';
+  metrics.look(result, (performance.now() - began) / 1000);
+  return looked;
 }
 
 function kindOf(world: World, run: Run): string {

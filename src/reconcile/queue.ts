@@ -1,4 +1,5 @@
 import type { Time } from '../decide/model.ts';
+import { earliest } from '../decide/time.ts';
 import { isCode } from '../errors.ts';
 import { backoff } from './backoff.ts';
 
@@ -10,11 +11,18 @@ const AFTER_CONFLICT_MS = 50;
 const LONGEST_CONFLICT_MS = 5_000;
 
 export interface QueueOptions {
-  /** @returns when to look again at the latest */
-  readonly look: (key: string) => Promise<Time | undefined>;
+  readonly look: (key: string) => Promise<Looked>;
   /** Looks at once; at most one per key. */
   readonly parallel: number;
   readonly onFailure: (failure: Failure) => void;
+}
+
+/** How a look ended. */
+export interface Looked {
+  /** When to look again at the latest; absent: only when something is heard. */
+  readonly wakeAt?: Time | undefined;
+  /** What of it failed first. It is tried again after a pause; the rest was done, and may want to come back sooner. */
+  readonly failure?: unknown;
 }
 
 export interface Failure {
@@ -68,21 +76,22 @@ export function createQueue({ look, parallel, onFailure }: QueueOptions): Queue 
   async function run(key: string): Promise<void> {
     clearTimeout(timers.get(key));
     timers.delete(key);
-    const delayMs = await look(key).then(
-      (wakeAt) => {
-        failures.delete(key);
-        conflicts.delete(key);
-        return wakeAt === undefined ? undefined : Math.max(0, wakeAt - Date.now());
-      },
-      (error: unknown) => failed(key, error),
-    );
+    const { wakeAt, failure } = await look(key).catch((error: unknown): Looked => ({ failure: error }));
+    const pauseMs = failure === undefined ? succeeded(key) : failed(key, failure);
+    const at = earliest([wakeAt, pauseMs === undefined ? undefined : Date.now() + pauseMs]);
     busy.delete(key);
-    if (delayMs !== undefined && !again.has(key)) sleep(key, delayMs);
+    if (at !== undefined && !again.has(key)) sleep(key, Math.max(0, at - Date.now()));
     if (again.delete(key)) due.add(key);
     pump();
     if (busy.size === 0) onIdle?.();
   }
 
+  function succeeded(key: string): undefined {
+    failures.delete(key);
+    conflicts.delete(key);
+  }
+
+  /** @returns how long to wait before it is tried again */
   function failed(key: string, error: unknown): number {
     if (isCode(error, 'API_CONFLICT')) {
       const before = conflicts.get(key) ?? 0;

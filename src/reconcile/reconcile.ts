@@ -20,6 +20,7 @@ import type { Logger } from '../log.ts';
 import type { Dispatches, Jobs, Records, Reports } from '../ports.ts';
 import type { Admission } from './admission.ts';
 import { perform } from './perform.ts';
+import type { Looked } from './queue.ts';
 import { report } from './report.ts';
 import { tidy } from './tidy.ts';
 import { observe, type World } from './world.ts';
@@ -51,15 +52,12 @@ const FRESH_MS = 2_000;
  * Brings one release up to date: observe, decide, write down the intent, act, write down the result.
  * Safe at any time and after any crash, because its only input is a name.
  *
- * @returns when to come back at the latest; `undefined` to wait for a change
+ * What fails at the end of it keeps nothing else from being done.
  */
-export async function reconcile(deps: Deps, ref: Ref): Promise<Time | undefined> {
-  try {
-    return await look(deps, ref);
-  } catch (error) {
-    standAside(deps, ref);
-    throw error;
-  }
+export async function reconcile(deps: Deps, ref: Ref): Promise<Looked> {
+  const looked = await look(deps, ref).catch((error: unknown): Looked => ({ failure: error }));
+  if (looked.failure !== undefined) standAside(deps, ref);
+  return looked;
 }
 
 /** A look has failed: until the next one its runs keep nobody from starting whose turn is after theirs. */
@@ -67,19 +65,23 @@ export function standAside({ world, admission }: Pick<Deps, 'world' | 'admission
   for (const run of world.runs.in(keyOf(ref))) admission.withdraw(run);
 }
 
-async function look(deps: Deps, ref: Ref): Promise<Time | undefined> {
-  const { wakeAt, failure } = await carryOut(deps, ref);
-  let tidyAt: Time | undefined;
-  try {
-    await writeResult(deps, ref);
-  } finally {
-    tidyAt = await tidy(deps, ref);
+async function look(deps: Deps, ref: Ref): Promise<Looked> {
+  const parts = [await carryOut(deps, ref)];
+  for (const part of [writeResult, tidy, report]) {
+    parts.push(
+      await part(deps, ref).then(
+        (wakeAt) => ({ wakeAt }),
+        (error: unknown) => ({ failure: error }),
+      ),
+    );
   }
-  if (failure !== undefined) throw failure;
-  return earliest([wakeAt, tidyAt, await report(deps, ref)]);
+  return {
+    wakeAt: earliest(parts.map(({ wakeAt }) => wakeAt)),
+    failure: parts.find(({ failure }) => failure !== undefined)?.failure,
+  };
 }
 
-async function carryOut(deps: Deps, ref: Ref): Promise<{ wakeAt?: Time | undefined; failure?: unknown }> {
+async function carryOut(deps: Deps, ref: Ref): Promise<Looked> {
   const { admission, now, log } = deps;
   const heldBack = new Map<string, Time | undefined>();
   /** Runs whose end was known before the release was read. */
@@ -186,12 +188,12 @@ async function performAll(
 }
 
 /** The keys on the HelmRelease, patched when they differ from what the runs say. */
-async function writeResult(deps: Deps, ref: Ref): Promise<void> {
+async function writeResult(deps: Deps, ref: Ref): Promise<undefined> {
   const { world, records, log, onResult } = deps;
   const policy = deps.policy();
   const observed = observe(deps, ref);
-  if (!observed) return onResult(ref, undefined);
-  if (observed.release.deleting) return;
+  if (!observed) onResult(ref, undefined);
+  if (!observed || observed.release.deleting) return undefined;
   const projection = project(observed, policy);
   const { release, selection } = observed;
   if (Object.keys(projection.annotations).length + Object.keys(projection.labels).length > 0) {

@@ -3,9 +3,9 @@ import { EventEmitter, once } from 'node:events';
 import { describe, mock, test } from 'node:test';
 import type { Time } from '../../src/decide/model.ts';
 import { PostsyncError } from '../../src/errors.ts';
-import { createQueue } from '../../src/reconcile/queue.ts';
+import { createQueue, type Looked } from '../../src/reconcile/queue.ts';
 
-type Answer = Time | undefined | Error;
+type Answer = Time | undefined | Error | Looked;
 
 /** A queue whose looks go on until they are told how to end. */
 function aQueue(parallel = 2) {
@@ -18,7 +18,11 @@ function aQueue(parallel = 2) {
     look: (key) =>
       new Promise((resolve, reject) => {
         looks.push(key);
-        ends.set(key, (answer) => (answer instanceof Error ? reject(answer) : resolve(answer)));
+        ends.set(key, (answer) =>
+          answer instanceof Error
+            ? reject(answer)
+            : resolve(typeof answer === 'object' ? answer : { wakeAt: answer }),
+        );
         began.emit('look');
       }),
     onFailure: ({ key, attempt, delayMs }) => failures.push({ key, attempt, delayMs }),
@@ -135,6 +139,22 @@ describe('the queue', () => {
     queue.add('a');
     await end('a', new Error('down'));
     assert.equal(failures.at(-1)?.attempt, 1);
+  });
+
+  test('comes back when a look asked for it, though a part of it fails again and again', async (t) => {
+    mock.timers.enable({ apis: ['setTimeout', 'Date'] });
+    t.after(() => mock.timers.reset());
+    const { queue, looks, failures, end } = aQueue();
+    queue.start();
+    queue.add('a');
+    for (let look = 1; look <= 12; look += 1) {
+      await end('a', { wakeAt: Date.now() + 100, failure: new Error('down') });
+      assert.equal(failures.length, look);
+      mock.timers.tick(99);
+      assert.equal(looks.length, look);
+      mock.timers.tick(1);
+      assert.equal(looks.length, look + 1);
+    }
   });
 
   test('gives no timer a delay that it cannot hold: it would fire at once', async (t) => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { KEYS } from '../../src/decide/keys.ts';
 import { PostsyncError } from '../../src/errors.ts';
+import { reconcile } from '../../src/reconcile/reconcile.ts';
 import { aManualRun, anOutcome, aRelease, aRevision, aTest, LIMITS, moving } from '../support/model.ts';
 import { aWorld, type Death } from '../support/world.ts';
 
@@ -228,6 +229,21 @@ describe('a failure', () => {
       world.jobs().map(({ isStopping }) => isStopping),
       [true, true, false, false],
     );
+  });
+
+  test('to tell of one run does not keep the timeout of another from being seen in time', async () => {
+    const world = aWorld();
+    await world.look();
+    world.endJobs(anOutcome());
+    world.failures.set('tell verdict', new PostsyncError('API_FORBIDDEN', 'quota of events'));
+    await assert.rejects(world.look(), { code: 'API_FORBIDDEN' });
+    world.putRelease({ revision: aRevision({ digest: 'sha256:eight', version: 8 }) });
+    await assert.rejects(world.look(), { code: 'API_FORBIDDEN' });
+    const looked = await reconcile(world.deps(), aRelease().ref);
+    world.failures.clear();
+    assert.ok(looked.failure);
+    assert.ok(looked.wakeAt);
+    assert.equal(looked.wakeAt, await world.look());
   });
 
   test('to tell what a release cannot get is mended by the next look', async () => {

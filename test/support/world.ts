@@ -307,7 +307,12 @@ export function aWorld(options: WorldOptions = {}) {
     logged,
     /** The names of the runs whose Jobs were created, one for each Job. */
     created,
-    look: (ref = release.ref) => reconcile(process, ref),
+    /** @returns when it wants to look again; rejects with what of the look failed */
+    async look(ref = release.ref) {
+      const { wakeAt, failure } = await reconcile(process, ref);
+      if (failure !== undefined) throw failure;
+      return wakeAt;
+    },
     /** The process is gone, and another one knows only what is on the server. */
     restart(next?: Death) {
       isDead = false;

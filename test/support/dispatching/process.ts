@@ -108,7 +108,8 @@ export function aProcess(options: ProcessOptions): Process {
     due.delete(key);
     const [namespace = '', name = ''] = key.split('/');
     try {
-      const at = await reconcile(deps, { namespace, name });
+      const { wakeAt: at, failure } = await reconcile(deps, { namespace, name });
+      if (failure !== undefined) throw failure;
       failures.delete(key);
       if (at !== undefined) due.set(key, Math.min(due.get(key) ?? Number.POSITIVE_INFINITY, at));
     } catch (error) {
