@@ -81,12 +81,12 @@ const MISTAKES: readonly (readonly [name: string, mistake: Mistake, outcome: Reg
   [
     'a token that may not list',
     { token: { rights: { contents: 'write' } } },
-    /^CredentialsMissing: cannot list .*; Secret apps\/github needs the right Contents: write and Actions: write/,
+    /^CredentialsMissing: cannot list .*; Secret apps\/github needs the right Contents: write and Actions: read/,
   ],
   [
     'a token that may not dispatch',
     { token: { rights: { contents: 'read', actions: 'read' } } },
-    /^CredentialsMissing: cannot dispatch .*; Secret apps\/github needs the right Contents: write and Actions: write/,
+    /^CredentialsMissing: cannot dispatch .*; Secret apps\/github needs the right Contents: write and Actions: read/,
   ],
   [
     'a token that may not dispatch by name',
