@@ -24,9 +24,12 @@ export function refusalOf(
   };
 }
 
-/** GitHub's names are the same in any case. */
 function fits(pattern: string, repository: string): boolean {
-  const wanted = pattern.toLowerCase();
-  const given = repository.toLowerCase();
-  return wanted.endsWith('/*') ? given.startsWith(wanted.slice(0, -1)) : given === wanted;
+  if (!pattern.endsWith('/*')) return isSameRepository(pattern, repository);
+  return repository.toLowerCase().startsWith(pattern.slice(0, -1).toLowerCase());
+}
+
+/** GitHub's names mean the same in any case. */
+export function isSameRepository(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
 }

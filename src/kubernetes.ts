@@ -2,6 +2,7 @@ import type { RequestOptions } from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { Agent, type Dispatcher, request } from 'undici';
 import { type ErrorCode, PostsyncError } from './errors.ts';
+import { present } from './values.ts';
 
 /** The kinds of object that postsync reads or writes, and where the API serves them. */
 const GROUPS = {
@@ -106,7 +107,7 @@ export function connect(
           connect: {
             keepAlive: true,
             keepAliveInitialDelay: 30_000,
-            ...given({ ca, cert, key, rejectUnauthorized, servername }),
+            ...present({ ca, cert, key, rejectUnauthorized, servername }),
           },
         }),
     );
@@ -267,9 +268,4 @@ function search(query: Query = {}): string {
   const params = new URLSearchParams();
   for (const [key, value] of Object.entries(query)) if (value !== undefined) params.set(key, String(value));
   return params.size === 0 ? '' : `?${params.toString()}`;
-}
-
-/** Leaves out what is undefined, which `exactOptionalPropertyTypes` wants absent. */
-function given<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as never;
 }

@@ -36,7 +36,7 @@ export interface Lease {
 }
 
 /** The part of a Lease that says who holds it. */
-const Held = z.object({
+const LeaseObject = z.object({
   metadata: z.object({ resourceVersion: z.string() }),
   spec: z
     .object({
@@ -47,11 +47,11 @@ const Held = z.object({
     })
     .default({}),
 });
-type Held = z.output<typeof Held>;
+type LeaseObject = z.output<typeof LeaseObject>;
 
 /** The Lease as it was seen, and when, by our own clock, it was first seen so. Other clocks are never believed. */
 interface Sight {
-  readonly held: Held;
+  readonly held: LeaseObject;
   readonly at: number;
 }
 
@@ -79,15 +79,15 @@ export function createLease(
 
   const held = () => now() - renewedAt < renewDeadlineMs;
 
-  function see(object: unknown): Held {
-    const seen = Held.parse(object);
+  function see(object: unknown): LeaseObject {
+    const seen = LeaseObject.parse(object);
     const isSame = sight?.held.metadata.resourceVersion === seen.metadata.resourceVersion;
     sight = { held: seen, at: isSame && sight ? sight.at : now() };
     return seen;
   }
 
   /** Takes or renews it by one write; the time counts from before it was sent. */
-  async function hold(before: Held | undefined): Promise<void> {
+  async function hold(before: LeaseObject | undefined): Promise<void> {
     const at = now();
     const time = microTime(new Date());
     const mine = before?.spec.holderIdentity === identity;
@@ -107,7 +107,7 @@ export function createLease(
     renewedAt = at;
   }
 
-  async function look(): Promise<Held | undefined> {
+  async function look(): Promise<LeaseObject | undefined> {
     try {
       return see(await kubernetes.get(target));
     } catch (error) {
@@ -116,7 +116,7 @@ export function createLease(
     }
   }
 
-  function isFree({ spec }: Held): boolean {
+  function isFree({ spec }: LeaseObject): boolean {
     if (!spec.holderIdentity || spec.holderIdentity === identity) return true;
     const lasts = spec.leaseDurationSeconds ? spec.leaseDurationSeconds * 1000 : durationMs;
     return sight !== undefined && now() - sight.at >= lasts;

@@ -1,5 +1,6 @@
+import { PROBLEM_LINE } from './decide/due.ts';
 import { isCut } from './decide/identity.ts';
-import { KEYS, LINES } from './decide/keys.ts';
+import { BUILT_IN, LINES } from './decide/keys.ts';
 import { keyOf, type Ref, type Release, type Test } from './decide/model.ts';
 import { isCode, PostsyncError } from './errors.ts';
 import type { Kubernetes } from './kubernetes.ts';
@@ -21,13 +22,10 @@ export async function testsMeant(
   return (names.length > 0 ? names : testsOn(release)).map((name) => testOf(name, release.ref));
 }
 
-/** A line that begins so is about what the release asks for and cannot get. */
-const PROBLEM = 'pending: ';
-
 /** The tests that postsync found that the release asks for, as their lines name them. */
 function linesOn({ annotations }: Release): readonly string[] {
   const lines = Object.entries(annotations).filter(([key]) => key.startsWith(LINES));
-  return lines.flatMap(([key, line]) => (line.startsWith(PROBLEM) ? [] : [key.slice(LINES.length)]));
+  return lines.flatMap(([key, line]) => (line.startsWith(PROBLEM_LINE) ? [] : [key.slice(LINES.length)]));
 }
 
 function testsOn(release: Release): readonly string[] {
@@ -42,13 +40,6 @@ function testsOn(release: Release): readonly string[] {
   const what = `the name in the line ${LINES}${cut} on ${where} is cut, and does not say which test it is`;
   throw new PostsyncError('NOTHING_TO_TEST', `${what}: name each test with --test, as NAMESPACE.NAME`);
 }
-
-/** The annotations that ask for the tests that postsync brings. */
-const BUILT_IN: ReadonlyMap<string, string> = new Map([
-  ['http', KEYS.http],
-  ['helm-test', KEYS.helmTest],
-  ['github', KEYS.github],
-]);
 
 /** Refuses a test that is not there, as far as the caller may know: postsync would end its run as `TestGone`. */
 async function refuseUnknown(

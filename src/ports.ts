@@ -236,7 +236,7 @@ export interface TestFinding {
 }
 
 /** The API server would not take a Job. */
-export interface Refused {
+export interface Obstacle {
   readonly words: string;
   /** Whether it never will, as long as the test is as it is. */
   readonly isFinal: boolean;
@@ -245,7 +245,7 @@ export interface Refused {
 /** What the loop over SyncTests needs. */
 export interface TestChecks {
   /** Asks the API server whether it would take the test's Job. @returns its words when it would not */
-  dryRun(syncTest: SyncTest): Promise<Refused | undefined>;
+  dryRun(syncTest: SyncTest): Promise<Obstacle | undefined>;
   writeFinding(ref: Ref, finding: TestFinding): Promise<void>;
 }
 

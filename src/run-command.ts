@@ -12,8 +12,8 @@ import { isCode, PostsyncError } from './errors.ts';
 import type { Kubernetes } from './kubernetes.ts';
 import { testsMeant } from './named-tests.ts';
 import { NamespaceName, ObjectName } from './receive/flux-event.ts';
-import { readRelease } from './record/objects.ts';
-import { OURS, readRun } from './record/run-object.ts';
+import { readRelease } from './record/release-object.ts';
+import { readRun, runObject } from './record/run-object.ts';
 
 export interface RunCommandOptions {
   /** Connects as whoever runs the command. */
@@ -56,7 +56,7 @@ Exit codes: 0 all passed, or created without --wait; 1 a test failed; 2 one was 
 time; 4 the runs could not be created or read.
 `;
 
-interface Asked {
+interface Arguments {
   readonly release: Ref;
   readonly tests: readonly string[];
   readonly reason?: string | undefined;
@@ -86,7 +86,7 @@ export async function runCommand(argv: readonly string[], options: RunCommandOpt
   }
 }
 
-function parse(argv: readonly string[]): Asked | 'help' {
+function parse(argv: readonly string[]): Arguments | 'help' {
   const text = { type: 'string' } as const;
   const { values, positionals } = strictly(() =>
     parseArgs({
@@ -137,7 +137,7 @@ function wrong(what: string): PostsyncError {
 
 async function create(
   kubernetes: Kubernetes,
-  { release: ref, tests, reason }: Asked,
+  { release: ref, tests, reason }: Arguments,
   print: (line: string) => void,
 ): Promise<readonly Ref[]> {
   const { release, revision } = await deployed(kubernetes, ref);
@@ -147,36 +147,17 @@ async function create(
   const runs: Ref[] = [];
   for (const test of meant) {
     const name = runName({ name: ref.name, uid: release.uid }, revision, test, randomUUID());
-    await kubernetes.create(
-      { resource: 'synctestruns', namespace },
-      {
-        apiVersion: 'postsync.dev/v1alpha1',
-        kind: 'SyncTestRun',
-        metadata: {
-          namespace,
-          name,
-          // As those that are asked for over HTTP: removed with the release, and by the history limit.
-          labels: { ...OURS, 'postsync.dev/test': test.ref.name },
-          ownerReferences: [
-            {
-              apiVersion: 'helm.toolkit.fluxcd.io/v2',
-              kind: 'HelmRelease',
-              name: ref.name,
-              uid: release.uid,
-            },
-          ],
-        },
-        spec: {
-          release: ref.name,
-          test: test.ref.name,
-          testNamespace: test.ref.namespace,
-          digest: revision.digest,
-          cause: 'manual',
-          requestedBy,
-          reason,
-        },
-      },
-    );
+    // As those that are asked for over HTTP: removed with the release, and by the history limit.
+    const { namespace: testNamespace, name: testName } = test.ref;
+    const spec = {
+      test: testName,
+      testNamespace,
+      digest: revision.digest,
+      cause: 'manual',
+      requestedBy,
+      reason,
+    };
+    await kubernetes.create({ resource: 'synctestruns', namespace }, runObject(release, name, spec));
     print(name);
     runs.push({ namespace, name });
   }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { KEYS } from './decide/keys.ts';
+import { BUILT_IN, KEYS } from './decide/keys.ts';
 import type { LabelSelector, Limits, Release, Selector, Test } from './decide/model.ts';
 import { PostsyncError } from './errors.ts';
 import { urlProblem } from './link-local.ts';
@@ -43,7 +43,6 @@ export interface SyncTest {
 
 /** A release's line per test is an annotation `tests.postsync.dev/NAME`, and a run's name holds the test's. */
 const NAME_MAX = 40;
-const RESERVED: ReadonlySet<string> = new Set(['http', 'helm-test', 'github']);
 const HOOK_NAME = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 const BODY_KEYS = ['job', 'check', 'helmTest', 'github'] as const;
 
@@ -89,13 +88,7 @@ export function httpTest(release: Release): SyncTest {
   const body: Body = problem
     ? { kind: 'none' }
     : { kind: 'check', http: BODIES.check.parse({ http: [{ url }] }).http };
-  return syncTest(Settings.parse({}), body, {
-    ref: { namespace: release.ref.namespace, name: 'http' },
-    kind: 'BuiltIn',
-    generation: 0,
-    createdAt: 0,
-    ...(problem && { invalid: `the annotation ${KEYS.http} ${problem}` }),
-  });
+  return builtIn(release, 'http', body, problem && `the annotation ${KEYS.http} ${problem}`);
 }
 
 /** The chart's own tests, that a release asks for by the annotation `postsync.dev/helm-test`: `true`, or names of hooks. */
@@ -105,15 +98,10 @@ export function helmTest(release: Release): SyncTest {
   const isSound = names.every((name) => HOOK_NAME.test(name));
   const filters = names.map((name) => ({ name, exclude: false }));
   const body: Body = isSound ? { kind: 'helmTest', helmTest: { filters, reuse: true } } : { kind: 'none' };
-  return syncTest(Settings.parse({}), body, {
-    ref: { namespace: release.ref.namespace, name: 'helm-test' },
-    kind: 'BuiltIn',
-    generation: 0,
-    createdAt: 0,
-    ...(!isSound && {
-      invalid: `the annotation ${KEYS.helmTest} is neither true nor a list of hook names`,
-    }),
-  });
+  const problem = isSound
+    ? undefined
+    : `the annotation ${KEYS.helmTest} is neither true nor a list of hook names`;
+  return builtIn(release, 'helm-test', body, problem);
 }
 
 /** What an administrator lets annotations ask of GitHub. */
@@ -130,13 +118,17 @@ export function githubTest(release: Release, { refusal }: GithubDefaults): SyncT
   const refused = read.success ? refusal(repository, namespace) : undefined;
   const problem = read.success ? refused && `: ${refused}` : ' is not OWNER/REPOSITORY';
   const body: Body = read.success && !problem ? { kind: 'github', github: read.data } : { kind: 'none' };
-  return syncTest(Settings.parse({}), body, {
-    ref: { namespace, name: 'github' },
+  return builtIn(release, 'github', body, problem && `the annotation ${KEYS.github}${problem}`);
+}
+
+function builtIn({ ref }: Release, name: string, body: Body, invalid: string | undefined): SyncTest {
+  const identity = {
+    ref: { namespace: ref.namespace, name },
     kind: 'BuiltIn',
     generation: 0,
     createdAt: 0,
-    ...(problem && { invalid: `the annotation ${KEYS.github}${problem}` }),
-  });
+  } as const;
+  return syncTest(Settings.parse({}), body, { ...identity, ...(invalid && { invalid }) });
 }
 
 type Identity = Pick<Test, 'ref' | 'kind' | 'generation' | 'createdAt' | 'invalid'>;
@@ -205,7 +197,7 @@ function readBody(spec: Readonly<Record<string, unknown>>): { body: Body; proble
 function nameProblems(name: string, needs: readonly string[]): readonly string[] {
   return [
     ...(name.length > NAME_MAX ? [`its name is longer than ${NAME_MAX} characters`] : []),
-    ...(RESERVED.has(name) ? [`the name ${name} is reserved`] : []),
+    ...(BUILT_IN.has(name) ? [`the name ${name} is reserved`] : []),
     ...(needs.includes(name) ? ['spec.needs names the test itself'] : []),
   ];
 }

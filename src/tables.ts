@@ -5,12 +5,12 @@ import type { Kubernetes, Query, Resource } from './kubernetes.ts';
 import type { Logger } from './log.ts';
 import { follow, type Sink } from './receive/watch.ts';
 import { type NamespaceLabels, releaseKeyOf, type World } from './reconcile/world.ts';
-import { readRelease } from './record/objects.ts';
+import { readRelease } from './record/release-object.ts';
 import { readRun } from './record/run-object.ts';
 import { type Complaint, FAILED_CREATE, FAILED_MOUNT, readComplaint } from './run/complaint.ts';
 import { readJob } from './run/job-view.ts';
 import type { JobTables } from './run/jobs.ts';
-import { OURS } from './run/labels.ts';
+import { OUR_JOBS } from './run/labels.ts';
 import { readPod } from './run/pod-view.ts';
 import {
   type GithubDefaults,
@@ -147,9 +147,9 @@ export function followAll(kubernetes: Kubernetes, tables: Tables, options: Follo
     followOne('helmreleases', tables.releases),
     followOne('synctests', tables.tests),
     followOne('synctestruns', tables.runs),
-    followOne('jobs', tables.jobs, { labelSelector: OURS }),
+    followOne('jobs', tables.jobs, { labelSelector: OUR_JOBS }),
     // Of which only those about Pods that are known are kept.
-    followOne('pods', tables.pods, { labelSelector: OURS }).then(() =>
+    followOne('pods', tables.pods, { labelSelector: OUR_JOBS }).then(() =>
       followOne('events', ofOurPods(tables), { fieldSelector: FAILED_MOUNT }),
     ),
     followOne('events', tables.complaints, { fieldSelector: FAILED_CREATE }),

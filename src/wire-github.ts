@@ -4,7 +4,7 @@ import { refusalOf } from './github-allow.ts';
 import type { Kubernetes } from './kubernetes.ts';
 import type { Logger } from './log.ts';
 import type { GithubLimit, Metrics } from './metrics.ts';
-import type { Dispatches, Refused, Reports } from './ports.ts';
+import type { Dispatches, Obstacle, Reports } from './ports.ts';
 import { type Accounts, createAccounts } from './run/github/accounts.ts';
 import { checkTest } from './run/github/check.ts';
 import { createCredentials } from './run/github/credentials.ts';
@@ -27,7 +27,7 @@ export interface GithubOptions {
 export interface WiredGithub {
   readonly dispatches: Dispatches;
   readonly reports: Reports;
-  readonly check: (syncTest: SyncTest) => Promise<Refused | undefined>;
+  readonly check: (syncTest: SyncTest) => Promise<Obstacle | undefined>;
   /** How the credentials in use stand with GitHub's limits. */
   readonly limits: () => readonly GithubLimit[];
 }

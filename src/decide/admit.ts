@@ -1,7 +1,7 @@
 import type { Time } from './model.ts';
 
 /** A run that waits for its turn, or has had it. */
-export interface Claim {
+export interface Candidate {
   /** The run's namespace and name. */
   readonly run: string;
   readonly namespace: string;
@@ -19,17 +19,17 @@ export interface Claim {
  * @param maxRuns of the whole cluster at once; 0: no cap
  */
 export function admit(
-  waiting: readonly Claim[],
-  running: readonly Claim[],
+  waiting: readonly Candidate[],
+  running: readonly Candidate[],
   maxRuns: number,
-): readonly Claim[] {
+): readonly Candidate[] {
   const perTest = countBy(running, ({ test }) => test);
   const perNamespace = countBy(running, ({ namespace }) => namespace);
   const queues = Map.groupBy(
     waiting.toSorted((a, b) => a.createdAt - b.createdAt || (a.run < b.run ? -1 : 1)),
     ({ namespace }) => namespace,
   );
-  const admitted: Claim[] = [];
+  const admitted: Candidate[] = [];
   const room = maxRuns === 0 ? Number.POSITIVE_INFINITY : maxRuns - running.length;
   while (admitted.length < room && queues.size > 0) {
     const [namespace, queue] = fewest(queues, perNamespace);
@@ -44,15 +44,18 @@ export function admit(
 }
 
 function fewest(
-  queues: ReadonlyMap<string, Claim[]>,
+  queues: ReadonlyMap<string, Candidate[]>,
   counts: ReadonlyMap<string, number>,
-): [string, Claim[]] {
+): [string, Candidate[]] {
   const turns = [...queues].toSorted(([a], [b]) => (counts.get(a) ?? 0) - (counts.get(b) ?? 0));
-  return turns[0] as [string, Claim[]];
+  return turns[0] as [string, Candidate[]];
 }
 
-function countBy(claims: readonly Claim[], key: (claim: Claim) => string): Map<string, number> {
+function countBy(
+  candidates: readonly Candidate[],
+  key: (candidate: Candidate) => string,
+): Map<string, number> {
   const counts = new Map<string, number>();
-  for (const claim of claims) counts.set(key(claim), (counts.get(key(claim)) ?? 0) + 1);
+  for (const candidate of candidates) counts.set(key(candidate), (counts.get(key(candidate)) ?? 0) + 1);
   return counts;
 }

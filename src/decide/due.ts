@@ -91,6 +91,9 @@ function goesOn([key, text]: readonly [string, string]): boolean {
   return key.startsWith(LINES) && isOpenLine(text);
 }
 
+/** A line that begins so is about what the release asks for and cannot get. */
+export const PROBLEM_LINE = 'pending: ';
+
 /** Whether the line of a test says that it has no verdict yet. */
 export function isOpenLine(text: string): boolean {
   return /^(pending|running)\b/.test(text);

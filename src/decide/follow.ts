@@ -1,6 +1,17 @@
 import { act, type Look, type Step, wait } from './actions.ts';
 import { KEYS } from './keys.ts';
-import type { Link, Outcome, Policy, Release, Run, RunState, Test, Time, Verdict } from './model.ts';
+import {
+  type Link,
+  type Outcome,
+  type Policy,
+  type Release,
+  type Run,
+  type RunState,
+  revisionText,
+  type Test,
+  type Time,
+  type Verdict,
+} from './model.ts';
 import { isMoving } from './rest.ts';
 import { isOf } from './standing.ts';
 
@@ -164,7 +175,7 @@ function inconclusive(reason: Outcome['reason'], message: string, now: Time): Ou
 }
 
 function superseded({ revision }: Release, now: Time, why = 'the release moved on'): Outcome {
-  const newer = revision ? `v${revision.version} (chart ${revision.chartVersion})` : 'nothing';
+  const newer = revision ? revisionText(revision) : 'nothing';
   return inconclusive('Superseded', `${why}: ${newer} is deployed now`, now);
 }
 

@@ -30,6 +30,16 @@ export const ASKED: readonly string[] = [
   KEYS.requestedAt,
 ];
 
+/** The tests that postsync brings, with the annotation that asks for each. No SyncTest may have one of these names. */
+export const BUILT_IN: ReadonlyMap<string, string> = new Map([
+  ['http', KEYS.http],
+  ['helm-test', KEYS.helmTest],
+  ['github', KEYS.github],
+]);
+
+/** Annotations of this group are Flux': whoever is told of a release is told them, too. */
+export const EVENT_GROUP = 'event.toolkit.fluxcd.io';
+
 /** Prefix of the one-line summaries, a test each. */
 export const LINES = 'tests.postsync.dev/';
 

@@ -169,6 +169,11 @@ export interface Test {
   readonly invalid?: string;
 }
 
+/** `v7 (chart 1.2.0)`: how people are shown a revision. */
+export function revisionText({ version, chartVersion }: Pick<Revision, 'version' | 'chartVersion'>): string {
+  return `v${version} (chart ${chartVersion})`;
+}
+
 /** Where a test's Job is, once it was created. */
 export interface JobRef extends Ref {
   readonly uid: string;

@@ -1,8 +1,8 @@
 import type { Observed } from './actions.ts';
-import { isServed, runsOf, standingLine, stands, unmetNeed } from './due.ts';
+import { isServed, PROBLEM_LINE, runsOf, standingLine, stands, unmetNeed } from './due.ts';
 import { lineName, problemName } from './identity.ts';
 import { KEYS, LINES } from './keys.ts';
-import type { Policy, Result, Revision, Run } from './model.ts';
+import { type Policy, type Result, type Revision, type Run, revisionText } from './model.ts';
 import { appliesTo, type Rest, restOf } from './rest.ts';
 import { chainOf, isStarted, type Standing, standingOf } from './standing.ts';
 import { isoSeconds } from './time.ts';
@@ -105,7 +105,7 @@ function linesOf(observed: Observed, rest: Rest, policy: Policy): readonly Line[
       name: problemName(name),
       required: true,
       state: 'pending' as const,
-      text: `pending: ${firstLine(message)}`,
+      text: `${PROBLEM_LINE}${firstLine(message)}`,
     };
   });
   return [...tests, ...problems];
@@ -132,11 +132,6 @@ function summary({ runs, open, final, retryAt }: Standing, revision: Revision): 
     ? `: ${last.verdict}: ${last.reason}: ${firstLine(last.message)}; will be tried again`
     : '';
   return { state: 'pending', text: `pending, ${about}${why}` };
-}
-
-/** `v7 (chart 1.2.0)`: how people are shown a revision. */
-export function revisionText({ version, chartVersion }: Revision): string {
-  return `v${version} (chart ${chartVersion})`;
 }
 
 /** @param states of the required tests; none: there is no result */

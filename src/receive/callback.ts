@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { isCallbackToken, isTokenOf } from '../callback-token.ts';
 import { keyOf, type Ref } from '../decide/model.ts';
 import { isCode } from '../errors.ts';
+import { isSameRepository } from '../github-allow.ts';
 import type { Logger } from '../log.ts';
 import type { Callbacks, CalledBack } from '../ports.ts';
 import { AUDIENCE } from './access.ts';
@@ -98,7 +99,7 @@ export function callbackRoute(options: CallbackOptions): RequestHandler {
     if (token === undefined) throw unauthorized();
     const dispatch = callbacks.dispatchOf(run);
     const job = await identify(run, token, dispatch);
-    if (!dispatch || (job && !isSame(job.repository, dispatch.repository)))
+    if (!dispatch || (job && !isSameRepository(job.repository, dispatch.repository)))
       throw forbidden(`no run ${run.namespace}/${run.name} was dispatched to ${job?.repository}`);
     const { runId, status, conclusion } = checked(Body, await jsonOf(req, MAX_BODY_BYTES));
     if (job && job.runId !== runId)
@@ -130,9 +131,4 @@ function unavailable(message: string): Refusal {
 
 function forbidden(message: string): Refusal {
   return new Refusal(403, 'Forbidden', message);
-}
-
-/** GitHub's names mean the same in any case. */
-function isSame(repository: string, other: string): boolean {
-  return repository.toLowerCase() === other.toLowerCase();
 }

@@ -1,5 +1,5 @@
 import { isOpenLine } from '../decide/due.ts';
-import type { Verdict } from '../decide/model.ts';
+import { revisionText, type Verdict } from '../decide/model.ts';
 import type { ReleaseVerdict } from '../ports.ts';
 
 /** Which deployment a verdict is asked for. Every part that is given must hold. */
@@ -24,7 +24,7 @@ export interface Told {
 export function tell(verdict: ReleaseVerdict, wanted: Wanted): Told {
   const { result, isCurrent, because, deployed, digest, tests } = verdict;
   if (!deployed) return { status: NOT_DECIDED, message: 'nothing is deployed' };
-  const shown = `v${deployed.version} (chart ${deployed.chartVersion})`;
+  const shown = revisionText(deployed);
   const other = difference(deployed, wanted);
   if (other) return { status: NOT_DECIDED, message: `${shown} is deployed, ${other}` };
   if (result === undefined)

@@ -1,4 +1,4 @@
-import { admit, type Claim } from '../decide/admit.ts';
+import { admit, type Candidate } from '../decide/admit.ts';
 import { keyOf, type Run, type Test, type Time } from '../decide/model.ts';
 
 /**
@@ -30,20 +30,20 @@ export interface AdmissionOptions {
   readonly onRoom: (release: { readonly namespace: string; readonly name: string }) => void;
 }
 
-interface Waiting extends Claim {
+interface Waiting extends Candidate {
   readonly release: string;
 }
 
 export function createAdmission({ maxRuns, now, onRoom }: AdmissionOptions): Admission {
   const waiting = new Map<string, Waiting>();
-  const running = new Map<string, Claim & { readonly at: Time }>();
+  const running = new Map<string, Candidate & { readonly at: Time }>();
 
   /** How long a run had a place that it gave back. */
   const spentMs = new Map<string, number>();
 
-  function enter(claim: Claim): void {
-    waiting.delete(claim.run);
-    running.set(claim.run, { ...claim, at: now() - (spentMs.get(claim.run) ?? 0) });
+  function enter(candidate: Candidate): void {
+    waiting.delete(candidate.run);
+    running.set(candidate.run, { ...candidate, at: now() - (spentMs.get(candidate.run) ?? 0) });
   }
 
   /** Tells those who wait and now may start; they ask again. */
@@ -57,19 +57,19 @@ export function createAdmission({ maxRuns, now, onRoom }: AdmissionOptions): Adm
 
   return {
     ask(run, test) {
-      const claim = { ...claimOf(run, test), release: run.release };
-      if (running.has(claim.run)) return true;
+      const candidate = { ...candidateOf(run, test), release: run.release };
+      if (running.has(candidate.run)) return true;
       const isFree = maxRuns === 0 && test.maxParallel === 0;
-      waiting.set(claim.run, claim);
+      waiting.set(candidate.run, candidate);
       const may =
         isFree ||
-        admit([...waiting.values()], [...running.values()], maxRuns).some((one) => one.run === claim.run);
-      if (may) enter(claim);
+        admit([...waiting.values()], [...running.values()], maxRuns).some((one) => one.run === candidate.run);
+      if (may) enter(candidate);
       return may;
     },
     count(run, test) {
-      const claim = claimOf(run, test);
-      if (!running.has(claim.run)) enter(claim);
+      const candidate = candidateOf(run, test);
+      if (!running.has(candidate.run)) enter(candidate);
     },
     leave(run) {
       const key = keyOf(run.ref);
@@ -79,10 +79,10 @@ export function createAdmission({ maxRuns, now, onRoom }: AdmissionOptions): Adm
     },
     giveBack(run) {
       const key = keyOf(run.ref);
-      const claim = running.get(key);
-      if (!claim) return;
+      const candidate = running.get(key);
+      if (!candidate) return;
       running.delete(key);
-      spentMs.set(key, now() - claim.at);
+      spentMs.set(key, now() - candidate.at);
       offer();
     },
     withdraw(run) {
@@ -98,7 +98,7 @@ export function createAdmission({ maxRuns, now, onRoom }: AdmissionOptions): Adm
   };
 }
 
-function claimOf(run: Run, test: Test | undefined): Claim {
+function candidateOf(run: Run, test: Test | undefined): Candidate {
   return {
     run: keyOf(run.ref),
     namespace: run.ref.namespace,

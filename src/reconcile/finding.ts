@@ -1,6 +1,6 @@
 import { keyOf, type Policy, type Ref, type Test, type Time } from '../decide/model.ts';
 import { asksFor } from '../decide/select.ts';
-import type { Refused, TestChecks, TestFinding } from '../ports.ts';
+import type { Obstacle, TestChecks, TestFinding } from '../ports.ts';
 import type { SyncTest } from '../synctest.ts';
 import type { World } from './world.ts';
 
@@ -19,7 +19,7 @@ export interface TestCheck {
 /** Checks a SyncTest whenever it changed, and says in its conditions what its author should know. */
 export function createTestCheck(world: World, checks: TestChecks, policy: Policy): TestCheck {
   /** The server's words about a test as it was written. It is asked once for each. */
-  const answers = new Map<string, { readonly of: string; readonly refused: Refused | undefined }>();
+  const answers = new Map<string, { readonly of: string; readonly refused: Obstacle | undefined }>();
 
   /** Of Jobs that were to be created, and not yet told. */
   const refusals = new Map<string, string>();
@@ -27,7 +27,7 @@ export function createTestCheck(world: World, checks: TestChecks, policy: Policy
   /** What this process has written, so that a check which finds nothing new costs no call. */
   const written = new Map<string, string>();
 
-  async function askServer(key: string, syncTest: SyncTest): Promise<Refused | undefined> {
+  async function askServer(key: string, syncTest: SyncTest): Promise<Obstacle | undefined> {
     const words = refusals.get(key);
     if (words !== undefined) {
       refusals.delete(key);
@@ -75,7 +75,7 @@ export function createTestCheck(world: World, checks: TestChecks, policy: Policy
 
 function whatIsWrong(
   { invalid }: Test,
-  refused: Refused | undefined,
+  refused: Obstacle | undefined,
 ): Pick<TestFinding, 'invalid' | 'obstacle'> {
   if (invalid !== undefined) return { invalid: { reason: 'InvalidSpec', message: invalid } };
   if (!refused) return {};

@@ -23,13 +23,13 @@ export interface Hinted {
   readonly read: (release: Ref) => Promise<Time | undefined>;
 }
 
-interface Heard {
+interface Hint {
   readonly reads: number;
   readonly due: Time;
 }
 
 export function createHinted({ readRelease }: Pick<Records, 'readRelease'>, now: () => Time): Hinted {
-  const heard = new Map<string, Heard>();
+  const heard = new Map<string, Hint>();
   /** When each was read last, the oldest first. */
   const readAt = new Map<string, number>();
 
@@ -64,7 +64,7 @@ export function createHinted({ readRelease }: Pick<Records, 'readRelease'>, now:
       const next = { reads: known.reads + 1, due: now() + (pauseMs ?? LEAST_PAUSE_MS) };
       heard.set(key, next);
       const release = await readRelease(ref);
-      // Heard of again meanwhile: that is another look.
+      // Hint of again meanwhile: that is another look.
       if (heard.get(key) !== next) return undefined;
       if (pauseMs !== undefined && release && typeof restOf(release) === 'string') return next.due;
       heard.delete(key);

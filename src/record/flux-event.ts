@@ -1,4 +1,5 @@
 import { lineName } from '../decide/identity.ts';
+import { EVENT_GROUP } from '../decide/keys.ts';
 import type { Outcome, Reason, Release, Run } from '../decide/model.ts';
 import { isoSeconds } from '../decide/time.ts';
 import { REASONS, sentenceOf } from './events.ts';
@@ -19,7 +20,7 @@ export interface FluxEvent {
   readonly reportingInstance: string;
 }
 
-export interface Verdict {
+export interface EndedRun {
   readonly release: Release;
   readonly run: Run;
   readonly outcome: Outcome;
@@ -34,7 +35,6 @@ export interface FluxEventOptions {
 
 /** notification-controller drops every key that begins with neither, and strips both before it passes an event on. */
 const OBJECT_GROUP = 'helm.toolkit.fluxcd.io';
-const EVENT_GROUP = 'event.toolkit.fluxcd.io';
 
 /** About what is not deployed any more. What is deployed instead has a verdict of its own. */
 const OUTDATED: ReadonlySet<Reason> = new Set<Reason>(['Superseded', 'ReleaseGone']);
@@ -58,7 +58,7 @@ const QUOTING_NOTHING: ReadonlySet<Reason> = new Set<Reason>([
  * @returns `undefined` for a verdict that says nothing of what is deployed
  */
 export function fluxEventOf(
-  { release, run, outcome }: Verdict,
+  { release, run, outcome }: EndedRun,
   { instance, sharesOutput }: FluxEventOptions,
 ): FluxEvent | undefined {
   const { verdict, reason, finishedAt } = outcome;
@@ -77,14 +77,14 @@ export function fluxEventOf(
     timestamp: isoSeconds(finishedAt),
     message: sentenceOf(run, isOpen ? outcome : { verdict, reason }),
     reason: REASONS[verdict],
-    metadata: { ...metaOf(release), ...revisionOf(release, run), ...ownOf(release, run) },
+    metadata: { ...eventAnnotations(release), ...revisionOf(release, run), ...ownOf(release, run) },
     reportingController: 'postsync',
     reportingInstance: instance,
   };
 }
 
 /** The release's own words for whoever is told: the commit for a commit status, for example. */
-function metaOf({ annotations }: Release): Record<string, string> {
+function eventAnnotations({ annotations }: Release): Record<string, string> {
   const entries = Object.entries(annotations).filter(([key]) => key.startsWith(`${EVENT_GROUP}/`));
   return Object.fromEntries(entries);
 }

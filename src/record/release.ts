@@ -31,14 +31,14 @@ export async function notRolledOut(
 /** One that somebody deleted keeps the tests waiting as one that does not come up does, and is said as that is. */
 async function isThereAndRolledOut(kubernetes: Kubernetes, workload: Workload): Promise<boolean> {
   try {
-    return isRolledOut((await kubernetes.get(workload)) as Rollout);
+    return isRolledOut((await kubernetes.get(workload)) as WorkloadObject);
   } catch (error) {
     if (isCode(error, 'API_NOT_FOUND')) return false;
     throw error;
   }
 }
 
-interface Rollout {
+interface WorkloadObject {
   readonly metadata?: { readonly generation?: number };
   readonly spec?: {
     readonly replicas?: number;
@@ -57,7 +57,7 @@ interface Rollout {
  *
  * @see https://github.com/kubernetes/kubectl/blob/master/pkg/polymorphichelpers/rollout_status.go
  */
-function isRolledOut({ metadata, spec = {}, status = {} }: Rollout): boolean {
+function isRolledOut({ metadata, spec = {}, status = {} }: WorkloadObject): boolean {
   const at = (key: string) => status[key] ?? 0;
   if (at('observedGeneration') < (metadata?.generation ?? 0)) return false;
   if ('desiredNumberScheduled' in status) {
@@ -70,7 +70,7 @@ function isRolledOut({ metadata, spec = {}, status = {} }: Rollout): boolean {
 }
 
 /** How many of its Pods nothing replaces by itself. */
-function stayOld({ updateStrategy }: NonNullable<Rollout['spec']>, pods: number): number {
+function stayOld({ updateStrategy }: NonNullable<WorkloadObject['spec']>, pods: number): number {
   return updateStrategy?.type === 'OnDelete' ? pods : (updateStrategy?.rollingUpdate?.partition ?? 0);
 }
 

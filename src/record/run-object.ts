@@ -1,6 +1,8 @@
 import { z } from 'zod';
-import type { CommitReport, Dispatch as Dispatched, Run } from '../decide/model.ts';
+import { BUILT_IN } from '../decide/keys.ts';
+import type { CommitReport, Dispatch as Dispatched, Release, Run } from '../decide/model.ts';
 import { Timestamp } from '../timestamp.ts';
+import { present } from '../values.ts';
 import { Metadata, parse } from './parse.ts';
 
 const Dispatch = z
@@ -70,12 +72,30 @@ const SyncTestRun = z.object({
 });
 
 /** The label of runs that postsync created itself. */
-export const OURS = { 'app.kubernetes.io/managed-by': 'postsync' } as const;
-
-/** No SyncTest may have one of these names. */
-const BUILT_IN: ReadonlySet<string> = new Set(['http', 'helm-test', 'github']);
+const OUR_RUNS = { 'app.kubernetes.io/managed-by': 'postsync' } as const;
 
 const VERDICTS = { Passed: 'passed', Failed: 'failed', Inconclusive: 'inconclusive' } as const;
+
+/** A SyncTestRun to be created, that goes with its release. */
+export function runObject(
+  { ref, uid }: Pick<Release, 'ref' | 'uid'>,
+  name: string,
+  spec: { readonly test: string } & Readonly<Record<string, unknown>>,
+): object {
+  return {
+    apiVersion: 'postsync.dev/v1alpha1',
+    kind: 'SyncTestRun',
+    metadata: {
+      namespace: ref.namespace,
+      name,
+      labels: { ...OUR_RUNS, 'postsync.dev/test': spec.test },
+      ownerReferences: [
+        { apiVersion: 'helm.toolkit.fluxcd.io/v2', kind: 'HelmRelease', name: ref.name, uid },
+      ],
+    },
+    spec: { release: ref.name, ...spec },
+  };
+}
 
 /**
  * A SyncTestRun as the API serves it.
@@ -85,10 +105,10 @@ const VERDICTS = { Passed: 'passed', Failed: 'failed', Inconclusive: 'inconclusi
 export function readRun(object: unknown): Run {
   const { metadata, spec, status } = parse(SyncTestRun, object, 'SyncTestRun');
   const { namespace, name } = metadata;
-  const ours = metadata.labels['app.kubernetes.io/managed-by'] === 'postsync';
+  const ours = Object.entries(OUR_RUNS).every(([key, value]) => metadata.labels[key] === value);
   const owner = metadata.ownerReferences.find(({ kind }) => kind === 'HelmRelease')?.uid;
   const outcome = outcomeOf(status);
-  return present({
+  const read: { [K in keyof Run]: Run[K] | undefined } = {
     ref: { namespace, name },
     uid: metadata.uid,
     resourceVersion: metadata.resourceVersion,
@@ -115,7 +135,8 @@ export function readRun(object: unknown): Run {
     commitStatus: status.commitStatus as CommitReport | undefined,
     startedAt: status.startedAt,
     outcome,
-  });
+  };
+  return present(read) as Run;
 }
 
 function outcomeOf({
@@ -132,9 +153,4 @@ function outcomeOf({
     message,
     finishedAt,
   };
-}
-
-/** Drops what is undefined, which `exactOptionalPropertyTypes` wants absent. */
-function present(run: { [K in keyof Run]: Run[K] | undefined }): Run {
-  return Object.fromEntries(Object.entries(run).filter(([, value]) => value !== undefined)) as unknown as Run;
 }

@@ -1,9 +1,19 @@
-import type { CommitReport, Dispatch, Link, Outcome, Run, Test, Time, Verdict } from '../decide/model.ts';
-import { durationText, revisionText } from '../decide/result.ts';
+import {
+  type CommitReport,
+  type Dispatch,
+  type Link,
+  type Outcome,
+  type Run,
+  revisionText,
+  type Test,
+  type Time,
+  type Verdict,
+} from '../decide/model.ts';
+import { durationText } from '../decide/result.ts';
 import { iso, isoSeconds } from '../decide/time.ts';
 import type { Kubernetes } from '../kubernetes.ts';
 import type { Claim, Ending, NewRun, Started } from '../ports.ts';
-import { OURS } from './run-object.ts';
+import { runObject } from './run-object.ts';
 
 const PHASES: Readonly<Record<Verdict, string>> = {
   passed: 'Passed',
@@ -20,35 +30,21 @@ const MESSAGE_LIMIT = 4096;
  * @throws {PostsyncError} `API_EXISTS`: this very run was created before
  */
 export function createRun(kubernetes: Kubernetes, given: NewRun): Promise<unknown> {
-  const { release, test } = given;
-  const { namespace, name } = release.ref;
-  const body = {
-    apiVersion: 'postsync.dev/v1alpha1',
-    kind: 'SyncTestRun',
-    metadata: {
-      namespace,
-      name: given.name,
-      labels: { ...OURS, 'postsync.dev/test': test.ref.name },
-      ownerReferences: [
-        { apiVersion: 'helm.toolkit.fluxcd.io/v2', kind: 'HelmRelease', name, uid: release.uid },
-      ],
-    },
-    spec: {
-      release: name,
-      test: test.ref.name,
-      testKind: test.kind,
-      testNamespace: test.ref.namespace,
-      testGeneration: test.generation,
-      digest: given.revision.digest,
-      attempt: given.attempt,
-      cause: given.cause,
-      request: given.request,
-      requestedBy: given.requestedBy,
-      reason: given.reason,
-      verdict: given.verdict,
-    },
-  };
-  return kubernetes.create({ resource: 'synctestruns', namespace }, body);
+  const { release, test, revision, name, attempt, cause, request, requestedBy, reason, verdict } = given;
+  const body = runObject(release, name, {
+    test: test.ref.name,
+    testKind: test.kind,
+    testNamespace: test.ref.namespace,
+    testGeneration: test.generation,
+    digest: revision.digest,
+    attempt,
+    cause,
+    request,
+    requestedBy,
+    reason,
+    verdict,
+  });
+  return kubernetes.create({ resource: 'synctestruns', namespace: release.ref.namespace }, body);
 }
 
 /** Says which deployment a run is about that a person created without one. */

@@ -1,5 +1,6 @@
 import type { Release } from '../decide/model.ts';
 import type { HttpCheck, SyncTest } from '../synctest.ts';
+import { mapValues } from '../values.ts';
 import { literal, paramsOf, withParams } from './job-env.ts';
 import type { Container } from './plain.ts';
 
@@ -44,8 +45,4 @@ function located(text: string, targetNamespace: string): string {
   if (!url || url.hostname === 'localhost' || /[.:]/.test(url.hostname)) return text;
   url.hostname = `${url.hostname}.${targetNamespace}`;
   return url.href;
-}
-
-function mapValues(record: Readonly<Record<string, string>>, map: (value: string) => string) {
-  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
 }

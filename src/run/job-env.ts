@@ -1,8 +1,8 @@
-import { PARAMS } from '../decide/keys.ts';
+import { EVENT_GROUP, PARAMS } from '../decide/keys.ts';
 import type { Release, Revision, Run } from '../decide/model.ts';
 import type { SyncTest } from '../synctest.ts';
 
-const META = 'event.toolkit.fluxcd.io/';
+const META = `${EVENT_GROUP}/`;
 
 /** A test's params, each with the release's own value where it has one. */
 export function paramsOf({ params }: SyncTest, { annotations }: Release): Readonly<Record<string, string>> {

@@ -1,5 +1,6 @@
 import type { V1JobSpec, V1Volume, V1VolumeMount } from '@kubernetes/client-node';
 import type { JobTemplate, ShortJob } from '../synctest.ts';
+import { present } from '../values.ts';
 import type { Container, PodSpec } from './plain.ts';
 
 /** A test's Job as far as the test itself says what is in it. */
@@ -29,13 +30,13 @@ export function shortParts(job: ShortJob): JobParts {
     readOnly: true,
   }));
   return {
-    spec: given({ backoffLimit, activeDeadlineSeconds, ttlSecondsAfterFinished }),
+    spec: present({ backoffLimit, activeDeadlineSeconds, ttlSecondsAfterFinished }),
     pod: {
       containers: [
         { name: 'test', ...(container as Partial<Container>), ...(volumes.length > 0 && { volumeMounts }) },
       ],
       ...(volumes.length > 0 && { volumes }),
-      ...(given({ imagePullSecrets, serviceAccountName }) as Partial<PodSpec>),
+      ...present({ imagePullSecrets, serviceAccountName }),
     },
   };
 }
@@ -61,8 +62,4 @@ export function countedContainers({ podAnnotations, pod }: JobParts): readonly s
   const names = pod.containers.map(({ name }) => name);
   const named = podAnnotations?.[DEFAULT_CONTAINER];
   return named !== undefined && names.includes(named) ? [named] : names;
-}
-
-function given(values: object): object {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }

@@ -2,7 +2,7 @@ import type { V1Job } from '@kubernetes/client-node';
 import { type JobRef, keyOf, type Ref } from '../decide/model.ts';
 import { isCode, isServerError, PostsyncError } from '../errors.ts';
 import type { Kubernetes, Target } from '../kubernetes.ts';
-import type { Refused } from '../ports.ts';
+import type { Obstacle } from '../ports.ts';
 import { isSameSpec } from './same-spec.ts';
 
 /** Seconds that a finished Job stays, for those who want to read its log. */
@@ -71,7 +71,7 @@ export async function sealJob(
  * @returns why not, in the server's own words, and whether it never will; `undefined` when it would
  * @throws {PostsyncError} `API_UNAVAILABLE` when it did not answer
  */
-export async function dryRun(kubernetes: Kubernetes, job: V1Job): Promise<Refused | undefined> {
+export async function dryRun(kubernetes: Kubernetes, job: V1Job): Promise<Obstacle | undefined> {
   const target: Target = { resource: 'jobs', namespace: targetOf(job).namespace };
   try {
     await kubernetes.create(target, job, { dryRun: 'All', fieldValidation: 'Strict' });

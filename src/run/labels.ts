@@ -10,4 +10,4 @@ export const JOB_KEYS = {
 } as const;
 
 /** What selects our Jobs and Pods, among them only. */
-export const OURS = `${JOB_KEYS.managedBy}=postsync,${JOB_KEYS.runUid}`;
+export const OUR_JOBS = `${JOB_KEYS.managedBy}=postsync,${JOB_KEYS.runUid}`;

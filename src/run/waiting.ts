@@ -109,7 +109,7 @@ function unmounted(
   return { reason: isMissing ? 'ConfigError' : 'StartTimedOut', message, ...fatalIf(failed) };
 }
 
-interface Heard {
+interface NewestComplaint {
   readonly said: string;
   /** When this, or the like, was said first and last. */
   readonly since: Time;
@@ -119,7 +119,7 @@ interface Heard {
 }
 
 /** The newest complaint, whether it says that something is missing, and whether that has been said for long. */
-function heard(complaints: readonly Complaint[], missing: RegExp): Heard | undefined {
+function heard(complaints: readonly Complaint[], missing: RegExp): NewestComplaint | undefined {
   const newest = complaints.toSorted((a, b) => b.at - a.at)[0];
   if (!newest) return undefined;
   const { message: said, at } = newest;
@@ -129,7 +129,7 @@ function heard(complaints: readonly Complaint[], missing: RegExp): Heard | undef
   return { said, since, at, isMissing, isLasting: at - since >= LASTING_MS };
 }
 
-function fatalIf({ isMissing, isLasting, since }: Heard): Partial<Waiting> {
+function fatalIf({ isMissing, isLasting, since }: NewestComplaint): Partial<Waiting> {
   return isMissing && isLasting ? { since, fatal: true } : {};
 }
 

@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
-import { admit, type Claim } from '../../src/decide/admit.ts';
+import { admit, type Candidate } from '../../src/decide/admit.ts';
 import { after } from '../support/model.ts';
 
-function claim(run: string, at = 0, differs: Partial<Claim> = {}): Claim {
+function claim(run: string, at = 0, differs: Partial<Candidate> = {}): Candidate {
   const [namespace = ''] = run.split('/');
   return { run, namespace, test: `${namespace}/smoke`, maxParallel: 0, createdAt: after(at), ...differs };
 }
 
-function admitted(waiting: readonly Claim[], running: readonly Claim[], maxRuns: number): readonly string[] {
+function admitted(
+  waiting: readonly Candidate[],
+  running: readonly Candidate[],
+  maxRuns: number,
+): readonly string[] {
   return admit(waiting, running, maxRuns).map(({ run }) => run);
 }
 

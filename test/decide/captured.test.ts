@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { plan } from '../../src/decide/plan.ts';
 import { isMoving } from '../../src/decide/rest.ts';
-import { readRelease } from '../../src/record/objects.ts';
+import { readRelease } from '../../src/record/release-object.ts';
 import { A_JOB, aRun, aTest, created, ended, observed, POLICY, planned } from '../support/model.ts';
 
 const FILE = new URL('../fixtures/helmrelease-watch.jsonl', import.meta.url);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Refused, TestFinding } from '../../src/ports.ts';
+import type { Obstacle, TestFinding } from '../../src/ports.ts';
 import { createTestCheck } from '../../src/reconcile/finding.ts';
 import { readSyncTest, type SyncTest } from '../../src/synctest.ts';
 import { createTable } from '../../src/table.ts';
@@ -17,7 +17,7 @@ function aCheck(testsNamespace?: string) {
   });
   const none = () => createTable<never>({ ...QUIET, read: () => undefined as never, groupOf: () => '' });
   const world = { tests, releases: none(), runs: none(), namespaces: none(), builtIn: () => [] };
-  const said: { refused: Refused | undefined; asked: number } = { refused: undefined, asked: 0 };
+  const said: { refused: Obstacle | undefined; asked: number } = { refused: undefined, asked: 0 };
   const written: TestFinding[] = [];
   const checks = {
     dryRun: async () => {

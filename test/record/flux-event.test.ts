@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { irrelevance, parseEvent } from '../../src/receive/flux-event.ts';
-import { type FluxEvent, fluxEventOf, type Verdict } from '../../src/record/flux-event.ts';
+import { type EndedRun, type FluxEvent, fluxEventOf } from '../../src/record/flux-event.ts';
 import { anOutcome, aRelease, aRun } from '../support/model.ts';
 
 const RUN = aRun({ revision: 'v7 (chart 1.2.0)', ref: { namespace: 'apps', name: 'the-run' } });
 const QUIET = { instance: 'postsync-0', sharesOutput: false };
 const FAILED = anOutcome({ verdict: 'failed', message: 'container test exited with code 1: a secret' });
 
-function told(differs: Partial<Verdict> = {}, options = QUIET): FluxEvent {
+function told(differs: Partial<EndedRun> = {}, options = QUIET): FluxEvent {
   const event = fluxEventOf({ release: aRelease(), run: RUN, outcome: anOutcome(), ...differs }, options);
   return event ?? assert.fail('nothing is told');
 }

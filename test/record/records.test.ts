@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { PostsyncError } from '../../src/errors.ts';
-import { readRelease } from '../../src/record/objects.ts';
 import { createRecords } from '../../src/record/records.ts';
+import { readRelease } from '../../src/record/release-object.ts';
 import { readRun } from '../../src/record/run-object.ts';
 import { readSyncTest } from '../../src/synctest.ts';
 import { createTable } from '../../src/table.ts';

@@ -28,7 +28,9 @@ export function withAdvice(
   if (code === 'GITHUB_UNAUTHORIZED') return `${message}; renew ${where}`;
   if (code === 'GITHUB_FORBIDDEN') {
     const rights =
-      trigger === 'repository_dispatch' ? 'Contents: write and Actions: read (write, to cancel runs)' : 'Actions: write';
+      trigger === 'repository_dispatch'
+        ? 'Contents: write and Actions: read (write, to cancel runs)'
+        : 'Actions: write';
     return `${message}; ${where} needs the right ${rights} to the repository`;
   }
   const advice = code === 'GITHUB_REJECTED' && ADVICE.find(([when]) => when.test(message))?.[1];

@@ -1,5 +1,5 @@
 import { isCode } from '../../errors.ts';
-import type { Refused } from '../../ports.ts';
+import type { Obstacle } from '../../ports.ts';
 import type { SyncTest } from '../../synctest.ts';
 import { sample } from '../sample.ts';
 import type { Accounts } from './accounts.ts';
@@ -16,7 +16,7 @@ export interface CheckOptions extends TargetOptions {
  * Tries what can be tried of a test without dispatching it: whether what it sends is within GitHub's limits, whether
  * there is a credential, and whether that may look at the repository's runs.
  */
-export async function checkTest(options: CheckOptions, syncTest: SyncTest): Promise<Refused | undefined> {
+export async function checkTest(options: CheckOptions, syncTest: SyncTest): Promise<Obstacle | undefined> {
   const { accounts, clusterName } = options;
   const { body, test } = syncTest;
   if (body.kind !== 'github') return undefined;

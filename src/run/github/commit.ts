@@ -1,3 +1,4 @@
+import { EVENT_GROUP } from '../../decide/keys.ts';
 import { keyOf, type Ref, type Release } from '../../decide/model.ts';
 import { isCode } from '../../errors.ts';
 import type { Kubernetes } from '../../kubernetes.ts';
@@ -6,7 +7,7 @@ import type { Kubernetes } from '../../kubernetes.ts';
 export type Origin = { readonly sha: string } | { readonly problem: string };
 
 /** What tooling writes on a HelmRelease for Flux' events; the first that names a commit counts. */
-const ANNOTATIONS = ['event.toolkit.fluxcd.io/commit', 'event.toolkit.fluxcd.io/originRevision'];
+const ANNOTATIONS = [`${EVENT_GROUP}/commit`, `${EVENT_GROUP}/originRevision`];
 const OWNER = 'kustomize.toolkit.fluxcd.io/';
 
 /** What kustomize-controller says of itself, as far as it is looked at. */

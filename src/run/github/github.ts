@@ -1,5 +1,5 @@
 import type { Time } from '../../decide/model.ts';
-import type { Limits } from './limits.ts';
+import type { RateLimits } from './limits.ts';
 
 /** A run of a workflow, as far as postsync looks at it. */
 export interface WorkflowRun {
@@ -56,7 +56,7 @@ export const MOST_LISTED = 1000;
  * carried out. `repository` is `owner/name`.
  */
 export interface GitHub {
-  /** Takes no turn: see {@link Limits.take}. That it was accepted does not mean that a workflow runs. */
+  /** Takes no turn: see {@link RateLimits.take}. That it was accepted does not mean that a workflow runs. */
   dispatchRepository(repository: string, eventType: string, payload: object): Promise<void>;
   /**
    * Takes no turn, as above.
@@ -78,5 +78,5 @@ export interface GitHub {
     sha: string,
     status: CommitStatus & { readonly url?: string | undefined },
   ): Promise<void>;
-  readonly limits: Limits;
+  readonly limits: RateLimits;
 }

@@ -23,7 +23,7 @@ const LATE_MS = 60_000;
 const MOST_TURNS = 10_000;
 
 /** What an answer of GitHub's says about limits. */
-export interface Heard {
+export interface RateLimitAnswer {
   readonly headers: Readonly<Record<string, string | number | undefined>>;
   /** The request was refused because of a limit, primary or secondary. */
   readonly limited: boolean;
@@ -34,7 +34,7 @@ export interface Heard {
  *
  * @see https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
  */
-export interface Limits {
+export interface RateLimits {
   /** When it is the turn of `key`. Asking again gives the same turn, or a later one when a limit came in between. */
   turnOf(key: string): Time;
   /** Takes the turn, when it has come: then one write may be sent. When it has not, `turnOf` says when to ask again. */
@@ -51,7 +51,7 @@ export interface Limits {
   readonly waiting: number;
   /** A write was sent, or answered: the next one comes a second later. */
   wrote(): void;
-  heard(answer: Heard): void;
+  heard(answer: RateLimitAnswer): void;
 }
 
 interface Turn {
@@ -60,7 +60,7 @@ interface Turn {
   expected: number;
 }
 
-export function createLimits({ now }: { readonly now: () => Time }): Limits {
+export function createLimits({ now }: { readonly now: () => Time }): RateLimits {
   const turns = new Map<string, Turn>();
   let writes: readonly number[] = [];
   let reads: readonly number[] = [];
@@ -174,7 +174,7 @@ export function createLimits({ now }: { readonly now: () => Time }): Limits {
 }
 
 /** What is left of the primary limit; nothing where GitHub Enterprise has none. */
-function primaryOf(headers: Heard['headers']): {
+function primaryOf(headers: RateLimitAnswer['headers']): {
   readonly left?: number;
   readonly most: number;
   readonly until?: number;
@@ -187,7 +187,7 @@ function primaryOf(headers: Heard['headers']): {
 }
 
 /** `retry-after` is seconds, or a date (RFC 9110). */
-function retryAfter(headers: Heard['headers'], now: number): number | undefined {
+function retryAfter(headers: RateLimitAnswer['headers'], now: number): number | undefined {
   const value = headers['retry-after'];
   if (value === undefined) return undefined;
   const seconds = numberIn(value);

@@ -26,7 +26,7 @@ const FORGET_MS = 600_000;
 /** Who does not come so long after its time is taken to have no question any more. */
 const LATE_MS = 120_000;
 
-export interface Asked {
+export interface RunQuestion {
   readonly account: GitHub;
   readonly accountKey: string;
   readonly repository: string;
@@ -62,7 +62,7 @@ export interface RunLists {
    * Where the title of more than one workflow run holds the name (several workflows answer the same event), the oldest
    * of them is the one.
    */
-  find(asked: Asked): Found;
+  find(asked: RunQuestion): Found;
 }
 
 export interface RunListsOptions {
@@ -87,9 +87,9 @@ interface List {
 
 /** The runs of one event in one repository, as one account sees them. */
 interface Look {
-  asked: Asked;
+  asked: RunQuestion;
   /** Open questions, by who asks and for what. */
-  readonly open: Map<string, { readonly asked: Asked; readonly until: number }>;
+  readonly open: Map<string, { readonly asked: RunQuestion; readonly until: number }>;
   readonly waiting: Map<string, Ref>;
   list?: List;
   readonly singles: Map<number, Answer>;
@@ -107,7 +107,7 @@ export function createRunLists(options: RunListsOptions): RunLists {
   const queue: Look[] = [];
   let atOnce = 0;
 
-  function lookFor(asked: Asked): Look {
+  function lookFor(asked: RunQuestion): Look {
     const key = JSON.stringify([asked.accountKey, asked.repository, asked.event]);
     for (const [other, look] of looks) {
       if (!look.isBusy && look.usedAt + FORGET_MS < now()) looks.delete(other);
@@ -128,12 +128,12 @@ export function createRunLists(options: RunListsOptions): RunLists {
     return look;
   }
 
-  function everyMs({ youngest }: Asked): number {
+  function everyMs({ youngest }: RunQuestion): number {
     const age = now() - youngest;
     return (intervals.find(({ upToMs }) => age <= upToMs) ?? intervals.at(-1))?.everyMs ?? LONGEST_MS;
   }
 
-  function isDue(asked: Asked, look: Look): boolean {
+  function isDue(asked: RunQuestion, look: Look): boolean {
     return askedAt(asked, look) + everyMs(asked) <= now();
   }
 
@@ -222,7 +222,7 @@ export function createRunLists(options: RunListsOptions): RunLists {
 }
 
 /** What is known: `undefined` when nothing was found out that says whether there is such a run. */
-function answerTo(asked: Asked, { list, singles }: Look): Answer | undefined {
+function answerTo(asked: RunQuestion, { list, singles }: Look): Answer | undefined {
   if (asked.id !== undefined) {
     const single = singles.get(asked.id);
     const listed = list?.runs.get(asked.id);
@@ -237,7 +237,7 @@ function answerTo(asked: Asked, { list, singles }: Look): Answer | undefined {
 }
 
 /** When it was last asked for, whether or not that told. */
-function askedAt(asked: Asked, { list, singles }: Look): number {
+function askedAt(asked: RunQuestion, { list, singles }: Look): number {
   const listedAt = list && list.since <= asked.since - SKEW_MS ? list.at : 0;
   if (asked.id === undefined) return listedAt;
   // GitHub named it then: how it does is of interest a while later.
@@ -245,11 +245,11 @@ function askedAt(asked: Asked, { list, singles }: Look): number {
   return Math.max(namedAt, singles.get(asked.id)?.at ?? 0, list?.runs.has(asked.id) ? list.at : 0);
 }
 
-function othersThan(asked: Asked, { list }: Look): number {
+function othersThan(asked: RunQuestion, { list }: Look): number {
   return runsSince(list, asked).filter(({ title }) => !holdsAName(title)).length;
 }
 
-function runsSince(list: List | undefined, { since }: Asked): readonly WorkflowRun[] {
+function runsSince(list: List | undefined, { since }: RunQuestion): readonly WorkflowRun[] {
   const from = since - SKEW_MS;
   return [...(list?.runs.values() ?? [])].filter(({ createdAt }) => createdAt >= from);
 }

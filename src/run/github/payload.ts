@@ -27,7 +27,7 @@ export type Payload =
     };
 
 /** Our part of what is sent: all of it is under this one key. */
-const OURS = 'postsync';
+const PAYLOAD_KEY = 'postsync';
 
 const EVENT_TYPE = 'postsync';
 
@@ -48,7 +48,7 @@ export function payloadOf(input: PayloadInput, github: Github): Payload {
   const fill = (text: string) => filled(text, texts);
   const ours = { ...aboutOf(input), ...(input.callback && { callback: input.callback }) };
   if (github.trigger === 'repository_dispatch') {
-    const payload = { ...(filledIn(github.payload ?? {}, fill) as object), [OURS]: ours };
+    const payload = { ...(filledIn(github.payload ?? {}, fill) as object), [PAYLOAD_KEY]: ours };
     return { trigger: 'repository_dispatch', eventType: github.eventType ?? EVENT_TYPE, payload };
   }
   const given = Object.entries(github.inputs ?? {}).map(([name, value]) => [name, fill(value)] as const);
@@ -56,7 +56,7 @@ export function payloadOf(input: PayloadInput, github: Github): Payload {
     trigger: 'workflow_dispatch',
     workflow: github.workflow ?? '',
     ref: github.ref ?? '',
-    inputs: { ...Object.fromEntries(given), [OURS]: JSON.stringify(ours) },
+    inputs: { ...Object.fromEntries(given), [PAYLOAD_KEY]: JSON.stringify(ours) },
   };
 }
 

@@ -1,6 +1,6 @@
 import type { HelmTest } from '../../synctest-schema.ts';
 
-export interface Asked<T> {
+export interface Chosen<T> {
   readonly chosen: readonly T[];
   /** Names that the filters ask for, and that no hook has. */
   readonly missing: readonly string[];
@@ -10,7 +10,7 @@ export interface Asked<T> {
 export function asked<T extends { readonly name: string }>(
   hooks: readonly T[],
   filters: HelmTest['filters'],
-): Asked<T> {
+): Chosen<T> {
   const left = new Set(filters.filter(({ exclude }) => exclude).map(({ name }) => name));
   const wanted = included(filters);
   return {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import * as fc from 'fast-check';
-import { createLimits, type Heard } from '../../../src/run/github/limits.ts';
+import { createLimits, type RateLimitAnswer } from '../../../src/run/github/limits.ts';
 
 const START = Date.parse('2026-11-21T12:00:00Z');
 
@@ -14,7 +14,7 @@ function anAccount() {
     pass: (ms: number) => void (at += ms),
     /** When the turn of a key is, in seconds from now. */
     turn: (key: string) => (limits.turnOf(key) - at) / 1000,
-    hear: (headers: Heard['headers'] = {}, limited = false) => limits.heard({ headers, limited }),
+    hear: (headers: RateLimitAnswer['headers'] = {}, limited = false) => limits.heard({ headers, limited }),
     blocked: () => (limits.blockedUntil === undefined ? undefined : (limits.blockedUntil - at) / 1000),
     readable: () => (limits.readableAt - at) / 1000,
   };
@@ -119,7 +119,7 @@ describe('reads of one account', () => {
 
 describe('a limit of GitHub lasts', () => {
   const reset = { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(START / 1000 + 900) };
-  const CASES: readonly [string, Heard['headers'], number][] = [
+  const CASES: readonly [string, RateLimitAnswer['headers'], number][] = [
     ['as long as retry-after says', { 'retry-after': '17', ...reset }, 17],
     ['as long as retry-after says as a date', { 'retry-after': 'Sat, 21 Nov 2026 12:00:09 GMT' }, 9],
     ['until the primary limit is reset', reset, 900],

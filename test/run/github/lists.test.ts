@@ -5,7 +5,7 @@ import { iso } from '../../../src/decide/time.ts';
 import { type ErrorCode, PostsyncError } from '../../../src/errors.ts';
 import type { GitHub, RunsQuery, WorkflowRun } from '../../../src/run/github/github.ts';
 import { createLimits } from '../../../src/run/github/limits.ts';
-import { type Asked, createRunLists, type Found, holds } from '../../../src/run/github/lists.ts';
+import { createRunLists, type Found, holds, type RunQuestion } from '../../../src/run/github/lists.ts';
 
 const START = Date.parse('2026-11-21T12:00:00Z');
 const NAME = 'shop-smoke-v7-3f9a2c4105be77d1';
@@ -49,7 +49,7 @@ function aWorld() {
   };
   const lists = createRunLists({ now: () => now, wake: (by) => void woken.push(keyOf(by)) });
 
-  const find = (given: Partial<Asked> = {}): Found =>
+  const find = (given: Partial<RunQuestion> = {}): Found =>
     lists.find({
       account,
       accountKey: 'k',
@@ -62,7 +62,7 @@ function aWorld() {
       ...given,
     });
   /** Asks, lets everything be answered, and asks again. */
-  async function news(given: Partial<Asked> = {}): Promise<Found> {
+  async function news(given: Partial<RunQuestion> = {}): Promise<Found> {
     find(given);
     await settle();
     return find(given);

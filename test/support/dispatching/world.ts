@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Run } from '../../../src/decide/model.ts';
 import { iso } from '../../../src/decide/time.ts';
 import { PostsyncError } from '../../../src/errors.ts';
-import { readRelease } from '../../../src/record/objects.ts';
+import { readRelease } from '../../../src/record/release-object.ts';
 import { readRun } from '../../../src/record/run-object.ts';
 import { type GitHubOptions, openGitHub } from '../github/github.ts';
 import type { Fields, Workflow } from '../github/model.ts';

@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { EVENT_GROUP } from '../decide/keys.ts';
 import type { Condition, Release, Revision, Workload } from '../decide/model.ts';
 import { Timestamp } from '../timestamp.ts';
+import { mapValues } from '../values.ts';
 import { Metadata, parse } from './parse.ts';
 
 const ConditionList = z
@@ -93,9 +95,7 @@ export function readRelease(object: unknown): Release {
 
 function isOurs(key: string): boolean {
   const [domain = ''] = key.split('/', 1);
-  return (
-    domain === 'postsync.dev' || domain.endsWith('.postsync.dev') || domain === 'event.toolkit.fluxcd.io'
-  );
+  return domain === 'postsync.dev' || domain.endsWith('.postsync.dev') || domain === EVENT_GROUP;
 }
 
 function condition<T extends string>(
@@ -147,8 +147,4 @@ function pick(
   keep: (key: string) => boolean,
 ): Record<string, string> {
   return Object.fromEntries(Object.entries(record).filter(([key]) => keep(key)));
-}
-
-function mapValues<A, B>(record: Readonly<Record<string, A>>, map: (value: A) => B): Record<string, B> {
-  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
 }

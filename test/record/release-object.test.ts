@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { readRelease } from '../../src/record/objects.ts';
+import { readRelease } from '../../src/record/release-object.ts';
 import { readRun } from '../../src/record/run-object.ts';
 
 const FILE = new URL('../fixtures/helmrelease-watch.jsonl', import.meta.url);
