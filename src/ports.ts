@@ -243,7 +243,7 @@ export interface Obstacle {
 }
 
 /** What the loop over SyncTests needs. */
-export interface TestChecks {
+export interface SyncTests {
   /** Asks the API server whether it would take the test's Job. @returns its words when it would not */
   dryRun(syncTest: SyncTest): Promise<Obstacle | undefined>;
   writeFinding(ref: Ref, finding: TestFinding): Promise<void>;

@@ -6,12 +6,12 @@ import type { Logger } from './log.ts';
 import type { GithubLimit, Metrics } from './metrics.ts';
 import type { Dispatches, Obstacle, Reports } from './ports.ts';
 import { type Accounts, createAccounts } from './run/github/accounts.ts';
-import { checkTest } from './run/github/check.ts';
 import { createCredentials } from './run/github/credentials.ts';
 import { createDispatches } from './run/github/dispatches.ts';
 import { createRunLists } from './run/github/lists.ts';
 import type { Callback } from './run/github/payload.ts';
 import { createReports } from './run/github/reports.ts';
+import { validateTest } from './run/github/validate.ts';
 import type { Config } from './settings.ts';
 import type { GithubDefaults, SyncTest } from './synctest.ts';
 
@@ -27,7 +27,7 @@ export interface GithubOptions {
 export interface WiredGithub {
   readonly dispatches: Dispatches;
   readonly reports: Reports;
-  readonly check: (syncTest: SyncTest) => Promise<Obstacle | undefined>;
+  readonly validate: (syncTest: SyncTest) => Promise<Obstacle | undefined>;
   /** How the credentials in use stand with GitHub's limits. */
   readonly limits: () => readonly GithubLimit[];
 }
@@ -57,7 +57,7 @@ export function wireGithub({ config, kubernetes, metrics, log, wake }: GithubOpt
   return {
     dispatches: createDispatches({ ...options, lists, callbackOf: (run) => callbackOf(config, run) }),
     reports: createReports({ accounts, kubernetes, apiUrl, clusterName, wake, log, now: Date.now }),
-    check: (syncTest) => checkTest(options, syncTest),
+    validate: (syncTest) => validateTest(options, syncTest),
     limits: () => accounts.all().map(limitOf),
   };
 }

@@ -19,12 +19,12 @@ import type { Callbacks, Jobs, Records, Requests, Rollouts } from './ports.ts';
 import { type Changes, createChanges } from './receive/changes.ts';
 import { createAdmission } from './reconcile/admission.ts';
 import { createCallbacks } from './reconcile/callbacks.ts';
-import { createTestCheck } from './reconcile/finding.ts';
 import { createHinted } from './reconcile/hinted.ts';
 import { createQueue, type Failure, type Looked, type Queue } from './reconcile/queue.ts';
 import { type Deps, reconcile, standAside } from './reconcile/reconcile.ts';
 import { createRequests } from './reconcile/requests.ts';
 import { createRollouts } from './reconcile/rollouts.ts';
+import { createValidation } from './reconcile/validation.ts';
 import { syncTestOf, type World } from './reconcile/world.ts';
 import { createRecords } from './record/records.ts';
 import { writeFinding } from './record/tests.ts';
@@ -80,7 +80,7 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
   async function look(key: string): Promise<Looked> {
     const { kind, ref } = lookOf(key);
     return kind === 'syncTest'
-      ? { wakeAt: await testCheck.check(ref) }
+      ? { wakeAt: await validation.validate(ref) }
       : measured(() => lookAt(ref), metrics);
   }
   async function lookAt(release: Ref): Promise<Looked> {
@@ -123,11 +123,11 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     settings,
     logUrlTemplate: config.logUrlTemplate,
     onRefused(test, words) {
-      testCheck.refused(test, words);
+      validation.refused(test, words);
       queueTest(test);
     },
   });
-  const { dispatches, reports, check, limits } = wireGithub({
+  const { dispatches, reports, validate, limits } = wireGithub({
     config,
     kubernetes,
     metrics,
@@ -153,7 +153,7 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     },
     onVerdict(run, { verdict, reason, message, finishedAt }) {
       if (run.testKind === 'SyncTest' && (reason === 'DispatchRefused' || reason === 'CredentialsMissing')) {
-        testCheck.refused(run.test, message);
+        validation.refused(run.test, message);
         queueTest(run.test);
       }
       const seconds = run.startedAt === undefined ? undefined : (finishedAt - run.startedAt) / 1000;
@@ -162,12 +162,12 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
     },
     onResult: (release, result) => metrics.releaseResult(release, result),
   };
-  const testCheck = createTestCheck(
+  const validation = createValidation(
     tables,
     {
       dryRun: (syncTest) =>
         syncTest.body.kind === 'github'
-          ? check(syncTest)
+          ? validate(syncTest)
           : dryRun(kubernetes, jobFor({ ...sample(syncTest.test.ref), syncTest, settings })),
       async writeFinding(ref, finding) {
         tables.tests.upsert(await writeFinding(kubernetes, ref, finding));
@@ -184,7 +184,7 @@ export function wire({ config, image, kubernetes, log, metrics, heard, isActive 
   });
   /** What goes on already takes its place before anything new is admitted. */
   function start(): void {
-    testCheck.forgetWritten();
+    validation.forgetWritten();
     for (const run of tables.runs.values()) {
       if (isStarted(run) && !run.outcome) admission.count(run, tables.tests.get(keyOf(run.test))?.test);
     }

@@ -1,30 +1,30 @@
 import { keyOf, type Policy, type Ref, type Test, type Time } from '../decide/model.ts';
 import { asksFor } from '../decide/select.ts';
-import type { Obstacle, TestChecks, TestFinding } from '../ports.ts';
+import type { Obstacle, SyncTests, TestFinding } from '../ports.ts';
 import type { SyncTest } from '../synctest.ts';
 import type { World } from './world.ts';
 
 /** Where something keeps a test's Job out that may mend itself, such as a full quota. */
 const ASK_AGAIN_MS = 60_000;
 
-export interface TestCheck {
-  /** @returns when to check again */
-  readonly check: (ref: Ref) => Promise<Time | undefined>;
-  /** The server refused a Job of a test for now: the next check says so. */
+export interface Validation {
+  /** @returns when to validate it again */
+  readonly validate: (ref: Ref) => Promise<Time | undefined>;
+  /** The server refused a Job of a test for now: the next validation says so. */
   readonly refused: (ref: Ref, words: string) => void;
   /** Another replica may have written since this one did: what it finds is compared again. */
   readonly forgetWritten: () => void;
 }
 
-/** Checks a SyncTest whenever it changed, and says in its conditions what its author should know. */
-export function createTestCheck(world: World, checks: TestChecks, policy: Policy): TestCheck {
+/** Validates a SyncTest whenever it changed, and says in its conditions what its author should know. */
+export function createValidation(world: World, syncTests: SyncTests, policy: Policy): Validation {
   /** The server's words about a test as it was written. It is asked once for each. */
   const answers = new Map<string, { readonly of: string; readonly refused: Obstacle | undefined }>();
 
   /** Of Jobs that were to be created, and not yet told. */
   const refusals = new Map<string, string>();
 
-  /** What this process has written, so that a check which finds nothing new costs no call. */
+  /** What this process has written, so that one which finds nothing new costs no call. */
   const written = new Map<string, string>();
 
   async function askServer(key: string, syncTest: SyncTest): Promise<Obstacle | undefined> {
@@ -38,12 +38,12 @@ export function createTestCheck(world: World, checks: TestChecks, policy: Policy
     const of = `${generation} of ${createdAt}`;
     const known = answers.get(key);
     if (known?.of === of) return known.refused;
-    const refused = await checks.dryRun(syncTest);
+    const refused = await syncTests.dryRun(syncTest);
     if (!refused || refused.isFinal) answers.set(key, { of, refused });
     return refused;
   }
 
-  async function check(ref: Ref): Promise<Time | undefined> {
+  async function validate(ref: Ref): Promise<Time | undefined> {
     const key = keyOf(ref);
     const syncTest = world.tests.get(key);
     if (!syncTest) {
@@ -60,14 +60,14 @@ export function createTestCheck(world: World, checks: TestChecks, policy: Policy
       ...whatIsWrong(test, problem),
     };
     if (written.get(key) !== JSON.stringify(finding)) {
-      await checks.writeFinding(ref, finding);
+      await syncTests.writeFinding(ref, finding);
       written.set(key, JSON.stringify(finding));
     }
     return problem && !problem.isFinal ? Date.now() + ASK_AGAIN_MS : undefined;
   }
 
   return {
-    check,
+    validate,
     refused: (ref, words) => void refusals.set(keyOf(ref), words),
     forgetWritten: () => written.clear(),
   };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Obstacle, TestFinding } from '../../src/ports.ts';
-import { createTestCheck } from '../../src/reconcile/finding.ts';
+import { createValidation } from '../../src/reconcile/validation.ts';
 import { readSyncTest, type SyncTest } from '../../src/synctest.ts';
 import { createTable } from '../../src/table.ts';
 
@@ -9,7 +9,7 @@ const REF = { namespace: 'apps', name: 'smoke' };
 const QUIET = { onChange: () => undefined, onUnreadable: () => undefined };
 
 /** One SyncTest, a server that says what it is told to say of its Job, and what is written about it. */
-function aCheck(testsNamespace?: string) {
+function aValidation(testsNamespace?: string) {
   const tests = createTable<SyncTest>({
     ...QUIET,
     read: readSyncTest,
@@ -19,7 +19,7 @@ function aCheck(testsNamespace?: string) {
   const world = { tests, releases: none(), runs: none(), namespaces: none(), builtIn: () => [] };
   const said: { refused: Obstacle | undefined; asked: number } = { refused: undefined, asked: 0 };
   const written: TestFinding[] = [];
-  const checks = {
+  const syncTests = {
     dryRun: async () => {
       said.asked += 1;
       return said.refused;
@@ -37,63 +37,63 @@ function aCheck(testsNamespace?: string) {
     const metadata = { ...REF, generation, creationTimestamp: created, resourceVersion: String(version) };
     tests.upsert({ metadata, spec });
   };
-  return { ...createTestCheck(world, checks, policy), said, written, is };
+  return { ...createValidation(world, syncTests, policy), said, written, is };
 }
 
 describe('a SyncTest', () => {
   test('is checked once as it was written, and again when it was changed or made anew', async () => {
-    const { check, said, written, is } = aCheck();
+    const { validate, said, written, is } = aValidation();
     is(1);
-    await check(REF);
-    await check(REF);
+    await validate(REF);
+    await validate(REF);
     assert.deepEqual([said.asked, written.length], [1, 1]);
 
     is(2);
-    await check(REF);
+    await validate(REF);
     is(2, undefined, '2026-11-21T11:00:00Z');
-    await check(REF);
+    await validate(REF);
     assert.equal(said.asked, 3);
   });
 
   test('is written about again where another replica may have written meanwhile', async () => {
-    const { check, forgetWritten, said, written, is } = aCheck();
+    const { validate, forgetWritten, said, written, is } = aValidation();
     is(1);
-    await check(REF);
+    await validate(REF);
     forgetWritten();
-    await check(REF);
+    await validate(REF);
     assert.deepEqual([said.asked, written.length], [1, 2]);
   });
 
   test('that the server will never take is said to be refused, in its words', async () => {
-    const { check, said, written, is } = aCheck();
+    const { validate, said, written, is } = aValidation();
     said.refused = { words: 'unknown field "spec.foo"', isFinal: true };
     is(1);
-    assert.equal(await check(REF), undefined);
+    assert.equal(await validate(REF), undefined);
     assert.deepEqual(written.at(-1)?.invalid, { reason: 'Refused', message: 'unknown field "spec.foo"' });
   });
 
   test('that something keeps out for now is not called wrong, and is asked for again', async () => {
-    const { check, said, written, is } = aCheck();
+    const { validate, said, written, is } = aValidation();
     said.refused = { words: 'exceeded quota: few', isFinal: false };
     is(1);
-    assert.ok(typeof (await check(REF)) === 'number');
+    assert.ok(typeof (await validate(REF)) === 'number');
     const { invalid, obstacle } = written.at(-1) ?? {};
     assert.deepEqual([invalid, obstacle], [undefined, 'exceeded quota: few']);
 
     said.refused = undefined;
-    assert.equal(await check(REF), undefined);
+    assert.equal(await validate(REF), undefined);
     assert.equal(written.at(-1)?.obstacle, undefined);
   });
 
   test('whose Job was refused when it was to be created says so, until the server would take it', async () => {
-    const { check, refused, said, written, is } = aCheck();
+    const { validate, refused, said, written, is } = aValidation();
     is(1);
-    await check(REF);
+    await validate(REF);
     refused(REF, 'exceeded quota: few');
-    assert.ok(typeof (await check(REF)) === 'number');
+    assert.ok(typeof (await validate(REF)) === 'number');
     assert.deepEqual([said.asked, written.at(-1)?.obstacle], [1, 'exceeded quota: few']);
 
-    assert.equal(await check(REF), undefined);
+    assert.equal(await validate(REF), undefined);
     assert.deepEqual([said.asked, written.at(-1)?.obstacle], [2, undefined]);
   });
 
@@ -104,9 +104,9 @@ describe('a SyncTest', () => {
       [{ job, releases: {}, existing: 'test' }, undefined],
       [{ job }, undefined],
     ] as const) {
-      const { check, written, is } = aCheck();
+      const { validate, written, is } = aValidation();
       is(1, spec);
-      await check(REF);
+      await validate(REF);
       assert.equal(written[0]?.skipsExisting, skipsExisting);
     }
   });
@@ -118,9 +118,9 @@ describe('a SyncTest', () => {
       ['tests', /that is tests\)/],
       ['apps', undefined],
     ] as const) {
-      const { check, written, is } = aCheck(testsNamespace);
+      const { validate, written, is } = aValidation(testsNamespace);
       is(1, spec);
-      await check(REF);
+      await validate(REF);
       const said = written[0]?.namespacesIgnored;
       if (words) assert.match(said ?? '', words);
       else assert.equal(said, undefined);
@@ -128,9 +128,9 @@ describe('a SyncTest', () => {
   });
 
   test('with a mistake of its own is not shown to the server', async () => {
-    const { check, said, written, is } = aCheck();
+    const { validate, said, written, is } = aValidation();
     is(1, {});
-    await check(REF);
+    await validate(REF);
     assert.equal(said.asked, 0);
     assert.equal(written.at(-1)?.invalid?.reason, 'InvalidSpec');
   });

@@ -7,7 +7,7 @@ import { withAdvice } from './advice.ts';
 import { payloadOf, tooMuch } from './payload.ts';
 import { type TargetOptions, targetOf } from './target.ts';
 
-export interface CheckOptions extends TargetOptions {
+export interface ValidateOptions extends TargetOptions {
   readonly accounts: Accounts;
   readonly clusterName: string;
 }
@@ -16,7 +16,10 @@ export interface CheckOptions extends TargetOptions {
  * Tries what can be tried of a test without dispatching it: whether what it sends is within GitHub's limits, whether
  * there is a credential, and whether that may look at the repository's runs.
  */
-export async function checkTest(options: CheckOptions, syncTest: SyncTest): Promise<Obstacle | undefined> {
+export async function validateTest(
+  options: ValidateOptions,
+  syncTest: SyncTest,
+): Promise<Obstacle | undefined> {
   const { accounts, clusterName } = options;
   const { body, test } = syncTest;
   if (body.kind !== 'github') return undefined;
