@@ -30,7 +30,7 @@ export interface Table<T> {
 
 /** A full list that is under way. */
 export interface Listing {
-  /** An object of the list. It is believed whatever the versions, unless a newer one was read since the list began. */
+  /** An object of the list. It is believed whatever the versions, unless it was read, or removed, since the list began. */
   upsert(object: unknown): void;
   /** What was not in it is gone. Of the rest, `onChange` is told once more: that is what a resync is for. */
   end(): void;
@@ -53,8 +53,8 @@ export function createTable<T>(options: TableOptions<T>): Table<T> {
   const share = createSharing();
   const rows = new Map<string, Row<T>>();
   const groups = new Map<string, Map<string, T>>();
-  /** What was read or written by itself since a full list began. */
-  let fresh: Set<string> | undefined;
+  /** What was read, written or removed by itself since a full list began, with the version that was known then. */
+  let fresh: Map<string, string> | undefined;
 
   function put(key: string, row: Row<T>): void {
     const group = options.groupOf(row.value);
@@ -107,21 +107,26 @@ export function createTable<T>(options: TableOptions<T>): Table<T> {
       const { key, version } = identify(object);
       const known = rows.get(key);
       if (known && isNewer(known.version, version)) return known.value;
-      fresh?.add(key);
+      fresh?.set(key, version);
       return take(object);
     },
-    remove: (object) => drop(identify(object).key),
+    remove(object) {
+      const { key } = identify(object);
+      const row = rows.get(key);
+      if (row) fresh?.set(key, row.version);
+      drop(key);
+    },
     relist() {
       const listed = new Set<string>();
-      const own = new Set<string>();
+      const own = new Map<string, string>();
       const isFirst = rows.size === 0;
       fresh = own;
       return {
         upsert(object) {
           const { key, version } = identify(object);
           listed.add(key);
-          const known = rows.get(key);
-          if (!(known && own.has(key) && isNewer(known.version, version))) take(object);
+          const since = own.get(key);
+          if (since === undefined || isNewer(version, since)) take(object);
         },
         end() {
           fresh = undefined;

@@ -145,6 +145,17 @@ describe('a full list', () => {
     assert.equal(table.get('apps/a')?.colour, 'green');
   });
 
+  test('brings nothing back that was removed since it began, unless it is there anew', () => {
+    const { table } = aTable();
+    for (const name of ['a', 'b']) table.upsert(thing(name, '100'));
+    const listing = table.relist();
+    for (const name of ['a', 'b']) table.remove(thing(name, '100'));
+    listing.upsert(thing('a', '100'));
+    listing.upsert(thing('b', '300'));
+    listing.end();
+    assert.deepEqual(names(table.values()), ['b']);
+  });
+
   test('does not take away what was written meanwhile', () => {
     const { table } = aTable();
     const listing = table.relist();
