@@ -36,10 +36,11 @@ export function standingOf(runs: readonly Run[], test: Test | undefined, policy:
   const open = sorted.find((run) => !run.outcome);
   const ended = sorted.find(hasEnded);
   if (!ended) return { runs: sorted, ...(open && { open }) };
-  // What people asked for or decided after the retry began counts at once.
-  if (open?.cause === 'retry' && newestFirst(open, ended) < 0) return { runs: sorted, open };
-  const retryAt = test && !open ? retryOf(ended, sorted, test, policy) : undefined;
-  if (retryAt !== undefined) return { runs: sorted, retryAt };
+  const retryAt = test && retryOf(ended, sorted, test, policy);
+  // What people decided, or asked for and had an answer to, after the retry began counts at once.
+  const isOutdone = open && newestFirst(open, ended) > 0 && retryAt === undefined;
+  if (open?.cause === 'retry' && !isOutdone) return { runs: sorted, open };
+  if (!open && retryAt !== undefined) return { runs: sorted, retryAt };
   return { runs: sorted, final: ended, ...(open && { open }) };
 }
 

@@ -192,7 +192,7 @@ describe('the result', () => {
     assert.equal(says({ runs: [first, aRun({ attempt: 2, job: A_JOB })] })[RESULT], 'running');
   });
 
-  test('is what a person decides while a retry goes on', () => {
+  test('is what a person decides while a retry goes on, or what a run says finally that was asked for since', () => {
     const first = aRun({ outcome: { verdict: 'inconclusive' } });
     const retry = aRun({ attempt: 2, createdAt: after(120), job: A_JOB });
     const decided = aRun({
@@ -202,6 +202,12 @@ describe('the result', () => {
       outcome: { verdict: 'passed', reason: 'Overridden', finishedAt: after(201) },
     });
     assert.equal(says({ runs: [first, retry, decided] })[RESULT], 'passed');
+
+    const asked = { attempt: 3, cause: 'manual', createdAt: after(200) } as const;
+    const broken = aRun({ ...asked, outcome: { verdict: 'inconclusive' } });
+    assert.equal(says({ runs: [first, retry, broken] })[RESULT], 'running');
+    const failed = aRun({ ...asked, outcome: { verdict: 'failed' } });
+    assert.equal(says({ runs: [first, retry, failed] })[RESULT], 'failed');
   });
 
   test('counts a test that was added to a release that is tested, and is not meant for this revision, for nothing', () => {
