@@ -18,10 +18,16 @@ import type { NewRun, ReleaseVerdict, Requests } from '../ports.ts';
 import type { Deps } from './reconcile.ts';
 import { observe } from './world.ts';
 
-interface Wish
-  extends Pick<NewRun, 'release' | 'revision' | 'test' | 'cause' | 'requestedBy' | 'reason' | 'verdict'> {
-  /** Absent: whatever is deployed. */
+interface Wish extends Pick<NewRun, 'cause' | 'requestedBy' | 'reason' | 'verdict'> {
+  /** What it is about; absent: whatever is deployed. */
   readonly digest?: string | undefined;
+}
+
+type About = Pick<NewRun, 'release' | 'revision' | 'test'>;
+
+interface Prepared {
+  readonly release: Release;
+  readonly meant: readonly Test[];
 }
 
 /** Numbers that are tried for a run while others take them. */
@@ -35,7 +41,7 @@ export function createRequests(
 
   const known = ({ ref }: Release) => world.runs.in(keyOf(ref));
 
-  /** The deployed revision and the tests that are meant. */
+  /** The tests that are meant. */
   async function prepare(ref: Ref, tests: readonly string[] | undefined) {
     const release = await records.readRelease(ref);
     if (!release) throw new PostsyncError('RELEASE_NOT_FOUND', `there is no HelmRelease ${keyOf(ref)}`);
@@ -48,27 +54,52 @@ export function createRequests(
         `no SyncTest selects ${keyOf(ref)}, and none of its annotations asks for a test`,
       );
     }
-    if (release.revision?.status !== 'deployed') {
-      throw new PostsyncError('NOTHING_TO_TEST', notDeployed(release));
-    }
-    return { release, revision: release.revision, meant };
+    return { release, meant };
   }
 
-  /** Creates a run; the same key has the same name, so that asking again changes nothing. */
-  async function create(given: Wish, key: string | undefined): Promise<string> {
-    const { release, revision, test } = given;
+  /** The names of what the same request has created when something else was deployed: nobody has spoken of what is now. */
+  function createdBefore(
+    wish: Wish,
+    { release, meant }: Prepared,
+    key: string,
+  ): readonly string[] | undefined {
+    const runs = known(release).filter((run) => meant.some((test) => isNamedBy(key, run, release, test)));
+    const isDeployed = ({ digest }: Run) =>
+      release.revision?.status === 'deployed' && digest === release.revision.digest;
+    return runs.every(isDeployed) ? undefined : runs.map((run) => theSame(run, wish));
+  }
+
+  /** Creates a run for each test. The same key has the same names, so that asking again changes nothing. */
+  async function createAll(
+    wish: Wish,
+    prepared: Prepared,
+    key: string | undefined,
+  ): Promise<readonly string[]> {
+    const before = key === undefined ? undefined : createdBefore(wish, prepared, key);
+    if (before) return before;
+    const { release, meant } = prepared;
+    const { revision } = release;
+    if (revision?.status !== 'deployed') throw new PostsyncError('NOTHING_TO_TEST', notDeployed(release));
+    if (wish.digest !== undefined && wish.digest !== revision.digest) {
+      throw new PostsyncError(
+        'NOTHING_TO_TEST',
+        `${wish.digest} is not deployed any more: ${revision.digest} is`,
+      );
+    }
+    return Promise.all(meant.map((test) => create(wish, { release, revision, test }, key)));
+  }
+
+  async function create(wish: Wish, about: About, key: string | undefined): Promise<string> {
+    const { release, revision, test } = about;
     const request = requestOf(release) ?? key;
-    // What it asked for was another revision: nobody has asked for the one of now.
-    const earlier = key !== undefined && known(release).find((run) => isNamedBy(key, run, release, test));
-    if (earlier) return theSame(earlier, given);
     for (let tries = 0; tries < MAX_TRIES; tries += 1) {
       const attempt = nextAttempt(
         known(release).filter((run) => isOf(run, test) && run.digest === revision.digest),
       );
       const name = runName({ name: release.ref.name, uid: release.uid }, revision, test, key ?? attempt);
-      const run = await records.createRun({ ...given, name, attempt, request });
-      if (key !== undefined) return theSame(run, given);
-      if (isMeant(run, given) && !run.outcome) return name;
+      const run = await records.createRun({ ...wish, ...about, name, attempt, request });
+      if (key !== undefined) return theSame(run, wish);
+      if (isMeant(run, wish) && !run.outcome) return name;
       // The number was taken by a run that this replica had not seen: it has now.
     }
     throw new PostsyncError(
@@ -92,26 +123,11 @@ export function createRequests(
 
   return {
     async run(ref, { tests, reason, by, key }) {
-      const { release, revision, meant } = await prepare(ref, tests);
-      const cause = 'manual';
-      return Promise.all(
-        meant.map((test) => create({ release, revision, test, cause, requestedBy: by, reason }, key)),
-      );
+      return createAll({ cause: 'manual', requestedBy: by, reason }, await prepare(ref, tests), key);
     },
     async override(ref, { test, verdict, reason, by, digest, key }) {
-      const { release, revision, meant } = await prepare(ref, test === undefined ? undefined : [test]);
-      if (digest !== undefined && digest !== revision.digest) {
-        throw new PostsyncError(
-          'NOTHING_TO_TEST',
-          `${digest} is not deployed any more: ${revision.digest} is`,
-        );
-      }
-      const cause = 'override';
-      return Promise.all(
-        meant.map((one) =>
-          create({ release, revision, test: one, cause, requestedBy: by, reason, verdict, digest }, key),
-        ),
-      );
+      const prepared = await prepare(ref, test === undefined ? undefined : [test]);
+      return createAll({ cause: 'override', requestedBy: by, reason, verdict, digest }, prepared, key);
     },
     async verdict(ref) {
       const release = await records.readRelease(ref);
@@ -121,14 +137,14 @@ export function createRequests(
 }
 
 /** The run of a key, for who comes with that key again. */
-function theSame(run: Run, given: Wish): string {
-  if (isMeant(run, given)) return run.ref.name;
+function theSame(run: Run, wish: Wish): string {
+  if (isMeant(run, wish)) return run.ref.name;
   throw new PostsyncError('API_CONFLICT', 'this Idempotency-Key stands for another request: send a new one');
 }
 
-function isMeant({ cause, override, digest }: Run, given: Wish): boolean {
-  const isAbout = given.digest === undefined || digest === given.digest;
-  return isAbout && cause === given.cause && override?.verdict === given.verdict;
+function isMeant({ cause, override, digest }: Run, wish: Wish): boolean {
+  const isAbout = wish.digest === undefined || digest === wish.digest;
+  return isAbout && cause === wish.cause && override?.verdict === wish.verdict;
 }
 
 /** The test of a release that a person means. */

@@ -34,7 +34,7 @@ function theRequests() {
     policy: () => POLICY,
     now: () => NOON,
   });
-  return { requests, server, forget: () => seen.clear(), deploy: world.putRelease };
+  return { requests, server, forget: () => seen.clear(), deploy: world.putRelease, putTest: world.putTest };
 }
 
 describe('a request for a run', () => {
@@ -98,6 +98,36 @@ describe('a request for a run', () => {
       { ...decided, key: 'build-7' },
     ])
       await assert.rejects(requests.override(RELEASE.ref, other), { code: 'API_CONFLICT' });
+    assert.equal(server.size, 2);
+  });
+
+  test('with a key and a digest is answered the same when that is deployed no more', async () => {
+    const { requests, deploy } = theRequests();
+    const { digest } = REVISION;
+    const decided = { by: 'jane', reason: 'known', verdict: 'passed', key: 'build-8', digest } as const;
+    const names = await requests.override(RELEASE.ref, decided);
+    deploy({ revision: { ...REVISION, digest: 'sha256:eight', version: 8 } });
+    assert.deepEqual(await requests.override(RELEASE.ref, decided), names);
+    deploy({ revision: { ...REVISION, digest: 'sha256:nine', version: 9, status: 'failed' } });
+    assert.deepEqual(await requests.override(RELEASE.ref, decided), names);
+  });
+
+  test('with a key creates nothing for tests that it missed, when something newer is deployed', async () => {
+    const { requests, server, deploy, putTest } = theRequests();
+    const decided = { by: 'jane', reason: 'known', verdict: 'passed', key: 'build-8' } as const;
+    const names = await requests.override(RELEASE.ref, decided);
+    putTest(aTest('e2e'));
+    deploy({ revision: { ...REVISION, digest: 'sha256:eight', version: 8 } });
+    assert.deepEqual(await requests.override(RELEASE.ref, decided), names);
+    assert.equal(server.size, 1);
+  });
+
+  test('with a key creates what it missed, while the same is deployed', async () => {
+    const { requests, server, putTest } = theRequests();
+    const asked = { by: 'jane', key: 'build-7' };
+    await requests.run(RELEASE.ref, asked);
+    putTest(aTest('e2e'));
+    assert.deepEqual(await requests.run(RELEASE.ref, asked), [...server.keys()]);
     assert.equal(server.size, 2);
   });
 
