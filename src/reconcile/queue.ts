@@ -1,7 +1,7 @@
-import type { Time } from '../decide/model.ts';
 import { earliest } from '../decide/time.ts';
 import { isCode } from '../errors.ts';
 import { backoff } from './backoff.ts';
+import type { Looked } from './looked.ts';
 
 /** Milliseconds that a timer can hold; it would fire at once beyond that. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -15,14 +15,6 @@ export interface QueueOptions {
   /** Looks at once; at most one per key. */
   readonly parallel: number;
   readonly onFailure: (failure: Failure) => void;
-}
-
-/** How a look ended. */
-export interface Looked {
-  /** When to look again at the latest; absent: only when something is heard. */
-  readonly wakeAt?: Time | undefined;
-  /** What of it failed first. It is tried again after a pause; the rest was done, and may want to come back sooner. */
-  readonly failure?: unknown;
 }
 
 export interface Failure {
@@ -78,9 +70,10 @@ export function createQueue({ look, parallel, onFailure }: QueueOptions): Queue 
     timers.delete(key);
     const { wakeAt, failure } = await look(key).catch((error: unknown): Looked => ({ failure: error }));
     const pauseMs = failure === undefined ? succeeded(key) : failed(key, failure);
-    const at = earliest([wakeAt, pauseMs === undefined ? undefined : Date.now() + pauseMs]);
+    const wakeMs = wakeAt === undefined ? undefined : Math.max(0, wakeAt - Date.now());
+    const delayMs = earliest([wakeMs, pauseMs]);
     busy.delete(key);
-    if (at !== undefined && !again.has(key)) sleep(key, Math.max(0, at - Date.now()));
+    if (delayMs !== undefined && !again.has(key)) sleep(key, delayMs);
     if (again.delete(key)) due.add(key);
     pump();
     if (busy.size === 0) onIdle?.();

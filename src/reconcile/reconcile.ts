@@ -19,8 +19,8 @@ import { isCode, isServerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Dispatches, Jobs, Records, Reports } from '../ports.ts';
 import type { Admission } from './admission.ts';
+import { type Looked, together } from './looked.ts';
 import { perform } from './perform.ts';
-import type { Looked } from './queue.ts';
 import { report } from './report.ts';
 import { tidy } from './tidy.ts';
 import { observe, type World } from './world.ts';
@@ -55,30 +55,22 @@ const FRESH_MS = 2_000;
  * What fails at the end of it keeps nothing else from being done.
  */
 export async function reconcile(deps: Deps, ref: Ref): Promise<Looked> {
-  const looked = await look(deps, ref).catch((error: unknown): Looked => ({ failure: error }));
-  if (looked.failure !== undefined) standAside(deps, ref);
-  return looked;
+  try {
+    const parts = [await carryOut(deps, ref)];
+    if (parts[0]?.failure !== undefined) standAside(deps, ref);
+    for (const part of [writeResult, tidy, report]) {
+      parts.push(await part(deps, ref).catch((failure: unknown) => ({ failure })));
+    }
+    return together(parts);
+  } catch (failure) {
+    standAside(deps, ref);
+    return { failure };
+  }
 }
 
-/** A look has failed: until the next one its runs keep nobody from starting whose turn is after theirs. */
+/** What is due could not be done: until the next look its runs keep nobody from starting whose turn is after theirs. */
 export function standAside({ world, admission }: Pick<Deps, 'world' | 'admission'>, ref: Ref): void {
   for (const run of world.runs.in(keyOf(ref))) admission.withdraw(run);
-}
-
-async function look(deps: Deps, ref: Ref): Promise<Looked> {
-  const parts = [await carryOut(deps, ref)];
-  for (const part of [writeResult, tidy, report]) {
-    parts.push(
-      await part(deps, ref).then(
-        (wakeAt) => ({ wakeAt }),
-        (error: unknown) => ({ failure: error }),
-      ),
-    );
-  }
-  return {
-    wakeAt: earliest(parts.map(({ wakeAt }) => wakeAt)),
-    failure: parts.find(({ failure }) => failure !== undefined)?.failure,
-  };
 }
 
 async function carryOut(deps: Deps, ref: Ref): Promise<Looked> {
@@ -110,7 +102,9 @@ async function carryOut(deps: Deps, ref: Ref): Promise<Looked> {
     const described = actions.map((action) => describe(action, observed.release));
     log.info({ release: keyOf(ref), actions: described, because: planned.because }, 'planned');
     const failure = await performAll(deps, observed, actions, heldBack);
-    if (failure !== undefined) return { failure };
+    if (failure !== undefined) {
+      return { failure, wakeAt: earliest([planned.wakeAt, ...heldBack.values()]) };
+    }
   }
   log.error({ release: keyOf(ref) }, 'still something to do after many rounds; looking again in a minute');
   return { wakeAt: now() + 60_000 };
@@ -188,12 +182,12 @@ async function performAll(
 }
 
 /** The keys on the HelmRelease, patched when they differ from what the runs say. */
-async function writeResult(deps: Deps, ref: Ref): Promise<undefined> {
+async function writeResult(deps: Deps, ref: Ref): Promise<Looked> {
   const { world, records, log, onResult } = deps;
   const policy = deps.policy();
   const observed = observe(deps, ref);
   if (!observed) onResult(ref, undefined);
-  if (!observed || observed.release.deleting) return undefined;
+  if (!observed || observed.release.deleting) return {};
   const projection = project(observed, policy);
   const { release, selection } = observed;
   if (Object.keys(projection.annotations).length + Object.keys(projection.labels).length > 0) {
@@ -205,6 +199,7 @@ async function writeResult(deps: Deps, ref: Ref): Promise<undefined> {
     if (told.status === 'rejected') throw told.reason;
   }
   onResult(ref, world.releases.get(keyOf(ref))?.annotations[KEYS.result] as Result | undefined);
+  return {};
 }
 
 function isUnanswered(error: unknown): boolean {

@@ -1,29 +1,21 @@
 import { keyOf, type Ref, type Run, type Time } from '../decide/model.ts';
-import { earliest } from '../decide/time.ts';
 import type { KnownJob } from '../ports.ts';
+import { attempt, type Looked, together } from './looked.ts';
 import type { Deps } from './reconcile.ts';
 
 /**
  * Stops what nobody waits for any more, and lets Kubernetes remove the Jobs whose verdict was written and told.
  * A run has no finalizer: its Job may outlive it, in another namespace too.
  *
- * @returns when to come back; `undefined`: nothing is left to do
+ * One that cannot be told of must not keep the others running.
  */
-export async function tidy(deps: Deps, ref: Ref): Promise<Time | undefined> {
-  const failures: unknown[] = [];
-  const again: (Time | undefined)[] = [];
+export async function tidy(deps: Deps, ref: Ref): Promise<Looked> {
+  const parts: Looked[] = [];
   for (const run of deps.world.runs.in(keyOf(ref)).filter(isUnsettled)) {
-    await settle(deps, run).then(
-      (until) => again.push(until),
-      (error: unknown) => failures.push(error),
-    );
+    parts.push(await attempt(settle(deps, run)));
   }
-  for (const job of deps.jobs.of(ref)) {
-    // One that cannot be told of must not keep the others running.
-    await tidyJob(deps, ref, job).catch((error: unknown) => failures.push(error));
-  }
-  if (failures.length > 0) throw failures[0];
-  return earliest(again);
+  for (const job of deps.jobs.of(ref)) parts.push(await attempt(tidyJob(deps, ref, job)));
+  return together(parts);
 }
 
 function isUnsettled({ outcome, dispatch }: Run): boolean {
@@ -37,21 +29,22 @@ async function settle({ dispatches, records, now }: Deps, run: Run): Promise<Tim
   return until;
 }
 
-async function tidyJob(deps: Deps, ref: Ref, job: KnownJob): Promise<void> {
+async function tidyJob(deps: Deps, ref: Ref, job: KnownJob): Promise<undefined> {
   const { world, records, jobs } = deps;
   const known = world.runs.get(keyOf(job.run));
   const run = known?.uid === job.runUid ? known : await readOwner(deps, job);
   if (run && !run.outcome) {
     if (run.job?.uid === job.uid) deps.admission.count(run, testOf(deps, run));
-    return;
+    return undefined;
   }
   if (!job.isFinished && !job.isStopping) await jobs.stop(job);
-  if (job.isSealed) return;
+  if (job.isSealed) return undefined;
   const release = world.releases.get(keyOf(ref));
   if (run?.outcome && release && release.uid === run.releaseUid) {
     await records.tellVerdict(release, run, run.outcome);
   }
   await jobs.seal(job);
+  return undefined;
 }
 
 /** The run of a Job, if it is still there: only a live read may say that it is not. */

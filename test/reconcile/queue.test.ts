@@ -3,7 +3,8 @@ import { EventEmitter, once } from 'node:events';
 import { describe, mock, test } from 'node:test';
 import type { Time } from '../../src/decide/model.ts';
 import { PostsyncError } from '../../src/errors.ts';
-import { createQueue, type Looked } from '../../src/reconcile/queue.ts';
+import type { Looked } from '../../src/reconcile/looked.ts';
+import { createQueue } from '../../src/reconcile/queue.ts';
 
 type Answer = Time | undefined | Error | Looked;
 

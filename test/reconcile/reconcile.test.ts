@@ -246,6 +246,18 @@ describe('a failure', () => {
     assert.equal(looked.wakeAt, await world.look());
   });
 
+  test('of one action does not keep the timeout of another run from being seen in time', async () => {
+    const world = aWorld();
+    await world.look();
+    const due = await world.look();
+    world.putTest(aTest('e2e'));
+    world.failures.set('create run', new PostsyncError('API_FORBIDDEN', 'quota of runs'));
+    const { failure, wakeAt } = await reconcile(world.deps(), aRelease().ref);
+    assert.ok(failure);
+    assert.ok(due);
+    assert.equal(wakeAt, due);
+  });
+
   test('to tell what a release cannot get is mended by the next look', async () => {
     const world = aWorld({ release: aRelease({ annotations: { [KEYS.tests]: 'gone' } }), tests: [] });
     world.failures.set('tell problem', new PostsyncError('API_UNAVAILABLE', 'down'));

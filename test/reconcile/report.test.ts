@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { CommitReport, Run, Time } from '../../src/decide/model.ts';
+import { PostsyncError } from '../../src/errors.ts';
 import type { Reports } from '../../src/ports.ts';
 import { after, anOutcome, aRun, aTest } from '../support/model.ts';
 import { aWorld } from '../support/world.ts';
@@ -29,6 +30,21 @@ function worldWith(reports: Reports, runs: readonly Run[], given = aTest()) {
 const passed = aRun({ outcome: {} });
 
 describe('a verdict is reported', () => {
+  test('though that of another test cannot be written down', async () => {
+    const asked: string[] = [];
+    const reports: Reports = {
+      report({ test }) {
+        asked.push(test.name);
+        return SAID;
+      },
+    };
+    const world = aWorld({ reports, tests: [aTest('smoke'), aTest('e2e')] });
+    for (const test of ['smoke', 'e2e']) world.putRun(aRun({ test, outcome: {} }));
+    world.failures.set('note report', new PostsyncError('API_FORBIDDEN', 'quota of events'));
+    await assert.rejects(world.look(), { code: 'API_FORBIDDEN' });
+    assert.deepEqual(asked.toSorted(), ['e2e', 'smoke']);
+  });
+
   test('once it is written, and what came of it is written down', async () => {
     const { reports, asked } = answering(undefined, SAID);
     const world = aWorld({ reports });

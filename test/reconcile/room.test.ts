@@ -77,15 +77,23 @@ describe('runs that wait for room', () => {
     assert.deepEqual(world.told, ['podinfo', 'other']);
   });
 
-  test('let others go first when a look at their release fails', async () => {
+  test('let others go first when what is due for their release fails', async () => {
     const world = aWorld({ tests: [aTest('a'), aTest('b')], maxRuns: 1 });
-    const { admission } = world.deps();
-    await world.look();
-    world.putTest(aTest('b', { suspended: true }));
+    const deps = world.deps();
+    await reconcile(deps, aRelease().ref);
+    assert.equal(deps.admission.waiting, 1);
     world.endJobs(anOutcome());
     world.failures.set('end run', new PostsyncError('API_FORBIDDEN', 'no'));
-    await assert.rejects(world.look());
-    assert.equal(admission.waiting, 0);
+    assert.ok((await reconcile(deps, aRelease().ref)).failure);
+    assert.equal(deps.admission.waiting, 0);
+  });
+
+  test('keep their turn when only writing down what is known fails', async () => {
+    const world = aWorld({ tests: [aTest('smoke'), aTest('e2e')], maxRuns: 1 });
+    world.failures.set('write result', new PostsyncError('API_UNAVAILABLE', 'down'));
+    const deps = world.deps();
+    assert.ok((await reconcile(deps, aRelease().ref)).failure);
+    assert.equal(deps.admission.waiting, 1);
   });
 
   test('are started when there is some, one after the other', async () => {
