@@ -15,6 +15,26 @@ describe('the API server', () => {
     assert.equal(heard.since(), undefined);
   });
 
+  test('has been heard since nothing was asked of it for long', () => {
+    let now = NOON;
+    const heard = createHeard(() => now);
+    const ask = (after: number) => {
+      now += after * 1000;
+      heard.call({ ...READ, status: 200, seconds: 0.01 });
+    };
+
+    ask(40);
+    ask(40);
+    assert.equal(heard.since(), undefined);
+    now += 60_000;
+    heard.call({ verb: 'create', resource: 'jobs', status: 201, seconds: 0.01 });
+    assert.equal(heard.since(), now);
+    const again = now;
+    // Whoever comes back at the end of the pause after an outage is heard.
+    ask(30);
+    assert.equal(heard.since(), again);
+  });
+
   const SILENCES = [
     ['did not answer', 0, 0.1],
     ['could not answer', 503, 0.1],
