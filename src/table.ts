@@ -80,8 +80,8 @@ export function createTable<T>(options: TableOptions<T>): Table<T> {
     options.onChange(undefined, row.value);
   }
 
-  function take(object: unknown): T | undefined {
-    const { key, version } = identify(object);
+  /** The key is given, as a text made anew would be kept beside it while a full list goes on. */
+  function take(object: unknown, key: string, version: string): T | undefined {
     const known = rows.get(key);
     if (known?.version === version) return known.value;
     try {
@@ -108,7 +108,7 @@ export function createTable<T>(options: TableOptions<T>): Table<T> {
       const known = rows.get(key);
       if (known && isNewer(known.version, version)) return known.value;
       fresh?.set(key, version);
-      return take(object);
+      return take(object, key, version);
     },
     remove(object) {
       const { key } = identify(object);
@@ -126,7 +126,7 @@ export function createTable<T>(options: TableOptions<T>): Table<T> {
           const { key, version } = identify(object);
           listed.add(key);
           const since = own.get(key);
-          if (since === undefined || isNewer(version, since)) take(object);
+          if (since === undefined || isNewer(version, since)) take(object, key, version);
         },
         end() {
           fresh = undefined;
