@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger, pino, stdSerializers } from 'pino';
+import type { Ref } from './decide/model.ts';
 
 export type { Logger } from 'pino';
 
@@ -40,6 +41,11 @@ export function createLog(level: string, destination?: DestinationStream): Logge
     serializers: { err: stdSerializers.errWithCause },
   };
   return pino(options, destination ?? stdout());
+}
+
+/** A run in a line that names no release. */
+export function runFields({ namespace, name }: Ref): object {
+  return { namespace, run: name };
 }
 
 function stdout(): DestinationStream {

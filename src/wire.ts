@@ -20,7 +20,7 @@ import { type Changes, createChanges } from './receive/changes.ts';
 import { createAdmission } from './reconcile/admission.ts';
 import { createCallbacks } from './reconcile/callbacks.ts';
 import { createHinted } from './reconcile/hinted.ts';
-import type { Looked } from './reconcile/looked.ts';
+import { type Looked, settled } from './reconcile/looked.ts';
 import { createQueue, type Failure, type Queue } from './reconcile/queue.ts';
 import { type Deps, reconcile, standAside } from './reconcile/reconcile.ts';
 import { createRequests } from './reconcile/requests.ts';
@@ -217,7 +217,7 @@ function lookOf(key: string): { readonly kind: LookKind; readonly ref: Ref } {
 
 async function measured(look: () => Promise<Looked>, metrics: Pick<Metrics, 'look'>): Promise<Looked> {
   const began = performance.now();
-  const looked = await look().catch((error: unknown): Looked => ({ failure: error }));
+  const looked = await settled(look());
   const { failure } = looked;
   const result = failure === undefined ? 'ok' : isCode(failure, 'API_CONFLICT') ? 'conflict' : 'error';
   metrics.look(result, (performance.now() - began) / 1000);

@@ -4,7 +4,7 @@ import { isCallbackToken, isTokenOf } from '../callback-token.ts';
 import { keyOf, type Ref } from '../decide/model.ts';
 import { isCode } from '../errors.ts';
 import { isSameRepository } from '../github-allow.ts';
-import type { Logger } from '../log.ts';
+import { type Logger, runFields } from '../log.ts';
 import type { Callbacks, CalledBack } from '../ports.ts';
 import { AUDIENCE } from './access.ts';
 import { assertNotTooOften, assertServing, checked, jsonOf, NamespacedPath, type Serving } from './asked.ts';
@@ -63,7 +63,7 @@ export function callbackRoute(options: CallbackOptions): RequestHandler {
     if (isOwn) throw unauthorized();
     const job = await readJob(token, issuerOf(dispatch?.apiUrl ?? githubApiUrl));
     if (typeof job !== 'string') return job;
-    log.info({ ...fieldsOf(run), because: job }, 'token of a callback refused');
+    log.info({ ...runFields(run), because: job }, 'token of a callback refused');
     throw unauthorized();
   }
 
@@ -84,7 +84,7 @@ export function callbackRoute(options: CallbackOptions): RequestHandler {
       await telling;
     } catch (err) {
       if (!isCode(err, ...NO_ANSWER)) throw err;
-      log.warn({ err, ...fieldsOf(run) }, 'callback not verified');
+      log.warn({ err, ...runFields(run) }, 'callback not verified');
       throw unavailable('GitHub cannot be asked now; go on, or send it again');
     }
   }
@@ -108,14 +108,9 @@ export function callbackRoute(options: CallbackOptions): RequestHandler {
     assertNotTooOften(take(keyOf(run)));
     await verified(callbacks.told(run, runId, status), run);
     const by = job ? 'job' : 'run';
-    log.info({ ...fieldsOf(run), workflowRun: runId, status, conclusion, by }, 'callback received');
+    log.info({ ...runFields(run), workflowRun: runId, status, conclusion, by }, 'callback received');
     answer(res, 202, { accepted: true, because: `GitHub was asked about the workflow run ${runId}` });
   };
-}
-
-/** As in all lines about a run. */
-function fieldsOf({ namespace, name }: Ref) {
-  return { namespace, run: name };
 }
 
 /** The same whether there is such a run or not. */

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { keyOf, type Ref, releaseOf } from '../decide/model.ts';
 import { PostsyncError } from '../errors.ts';
+import { runFields } from '../log.ts';
 import type { Callbacks } from '../ports.ts';
 import type { Deps } from './reconcile.ts';
 
@@ -45,7 +46,7 @@ export function createCallbacks(
         if (!(await verify(ref, id))) break;
       }
     } catch (err) {
-      log.debug({ err, namespace: ref.namespace, run: ref.name }, 'callback not verified again');
+      log.debug({ err, ...runFields(ref) }, 'callback not verified again');
     } finally {
       ending.delete(key);
     }

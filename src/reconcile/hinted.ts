@@ -64,7 +64,7 @@ export function createHinted({ readRelease }: Pick<Records, 'readRelease'>, now:
       const next = { reads: known.reads + 1, due: now() + (pauseMs ?? LEAST_PAUSE_MS) };
       heard.set(key, next);
       const release = await readRelease(ref);
-      // Hint of again meanwhile: that is another look.
+      // Heard of again meanwhile: that is another look.
       if (heard.get(key) !== next) return undefined;
       if (pauseMs !== undefined && release && typeof restOf(release) === 'string') return next.due;
       heard.delete(key);

@@ -9,12 +9,14 @@ export interface Looked {
   readonly failure?: unknown;
 }
 
-/** A part whose failure keeps nothing else from being done. */
+/** Never rejects: what it threw is its failure, and keeps nothing else from being done. */
+export function settled(look: Promise<Looked>): Promise<Looked> {
+  return look.catch((failure: unknown) => ({ failure }));
+}
+
+/** A part that says when to come back. */
 export function attempt(part: Promise<Time | undefined>): Promise<Looked> {
-  return part.then(
-    (wakeAt) => ({ wakeAt }),
-    (failure: unknown) => ({ failure }),
-  );
+  return settled(part.then((wakeAt) => ({ wakeAt })));
 }
 
 export function together(parts: readonly Looked[]): Looked {

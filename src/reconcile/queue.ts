@@ -1,7 +1,7 @@
 import { earliest } from '../decide/time.ts';
 import { isCode } from '../errors.ts';
 import { backoff } from './backoff.ts';
-import type { Looked } from './looked.ts';
+import { type Looked, settled } from './looked.ts';
 
 /** Milliseconds that a timer can hold; it would fire at once beyond that. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -68,7 +68,7 @@ export function createQueue({ look, parallel, onFailure }: QueueOptions): Queue 
   async function run(key: string): Promise<void> {
     clearTimeout(timers.get(key));
     timers.delete(key);
-    const { wakeAt, failure } = await look(key).catch((error: unknown): Looked => ({ failure: error }));
+    const { wakeAt, failure } = await settled(look(key));
     const pauseMs = failure === undefined ? succeeded(key) : failed(key, failure);
     const wakeMs = wakeAt === undefined ? undefined : Math.max(0, wakeAt - Date.now());
     const delayMs = earliest([wakeMs, pauseMs]);

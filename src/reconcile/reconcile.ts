@@ -19,7 +19,7 @@ import { isCode, isServerError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Dispatches, Jobs, Records, Reports } from '../ports.ts';
 import type { Admission } from './admission.ts';
-import { type Looked, together } from './looked.ts';
+import { type Looked, settled, together } from './looked.ts';
 import { perform } from './perform.ts';
 import { report } from './report.ts';
 import { tidy } from './tidy.ts';
@@ -56,11 +56,10 @@ const FRESH_MS = 2_000;
  */
 export async function reconcile(deps: Deps, ref: Ref): Promise<Looked> {
   try {
-    const parts = [await carryOut(deps, ref)];
-    if (parts[0]?.failure !== undefined) standAside(deps, ref);
-    for (const part of [writeResult, tidy, report]) {
-      parts.push(await part(deps, ref).catch((failure: unknown) => ({ failure })));
-    }
+    const carried = await carryOut(deps, ref);
+    if (carried.failure !== undefined) standAside(deps, ref);
+    const parts = [carried];
+    for (const part of [writeResult, tidy, report]) parts.push(await settled(part(deps, ref)));
     return together(parts);
   } catch (failure) {
     standAside(deps, ref);

@@ -63,7 +63,9 @@ export function createRequests(
     { release, meant }: Prepared,
     key: string,
   ): readonly string[] | undefined {
-    const runs = known(release).filter((run) => meant.some((test) => isNamedBy(key, run, release, test)));
+    const runs = known(release).filter((run) =>
+      meant.some((test) => isOf(run, test) && isNamedBy(key, run, release, test)),
+    );
     const isDeployed = ({ digest }: Run) =>
       release.revision?.status === 'deployed' && digest === release.revision.digest;
     return runs.every(isDeployed) ? undefined : runs.map((run) => theSame(run, wish));

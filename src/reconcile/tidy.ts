@@ -1,6 +1,6 @@
 import { keyOf, type Ref, type Run, type Time } from '../decide/model.ts';
 import type { KnownJob } from '../ports.ts';
-import { attempt, type Looked, together } from './looked.ts';
+import { attempt, type Looked, settled, together } from './looked.ts';
 import type { Deps } from './reconcile.ts';
 
 /**
@@ -14,7 +14,7 @@ export async function tidy(deps: Deps, ref: Ref): Promise<Looked> {
   for (const run of deps.world.runs.in(keyOf(ref)).filter(isUnsettled)) {
     parts.push(await attempt(settle(deps, run)));
   }
-  for (const job of deps.jobs.of(ref)) parts.push(await attempt(tidyJob(deps, ref, job)));
+  for (const job of deps.jobs.of(ref)) parts.push(await settled(tidyJob(deps, ref, job).then(() => ({}))));
   return together(parts);
 }
 
@@ -29,22 +29,21 @@ async function settle({ dispatches, records, now }: Deps, run: Run): Promise<Tim
   return until;
 }
 
-async function tidyJob(deps: Deps, ref: Ref, job: KnownJob): Promise<undefined> {
+async function tidyJob(deps: Deps, ref: Ref, job: KnownJob): Promise<void> {
   const { world, records, jobs } = deps;
   const known = world.runs.get(keyOf(job.run));
   const run = known?.uid === job.runUid ? known : await readOwner(deps, job);
   if (run && !run.outcome) {
     if (run.job?.uid === job.uid) deps.admission.count(run, testOf(deps, run));
-    return undefined;
+    return;
   }
   if (!job.isFinished && !job.isStopping) await jobs.stop(job);
-  if (job.isSealed) return undefined;
+  if (job.isSealed) return;
   const release = world.releases.get(keyOf(ref));
   if (run?.outcome && release && release.uid === run.releaseUid) {
     await records.tellVerdict(release, run, run.outcome);
   }
   await jobs.seal(job);
-  return undefined;
 }
 
 /** The run of a Job, if it is still there: only a live read may say that it is not. */

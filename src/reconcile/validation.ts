@@ -24,7 +24,7 @@ export function createValidation(world: World, syncTests: SyncTests, policy: Pol
   /** Of Jobs that were to be created, and not yet told. */
   const refusals = new Map<string, string>();
 
-  /** What this process has written, so that one which finds nothing new costs no call. */
+  /** What this process has written, so that a validation which finds nothing new costs no call. */
   const written = new Map<string, string>();
 
   async function askServer(key: string, syncTest: SyncTest): Promise<Obstacle | undefined> {

@@ -72,7 +72,8 @@ const SyncTestRun = z.object({
 });
 
 /** The label of runs that postsync created itself. */
-const OUR_RUNS = { 'app.kubernetes.io/managed-by': 'postsync' } as const;
+const MANAGED_BY = 'app.kubernetes.io/managed-by';
+const OURS = 'postsync';
 
 const VERDICTS = { Passed: 'passed', Failed: 'failed', Inconclusive: 'inconclusive' } as const;
 
@@ -88,7 +89,7 @@ export function runObject(
     metadata: {
       namespace: ref.namespace,
       name,
-      labels: { ...OUR_RUNS, 'postsync.dev/test': spec.test },
+      labels: { [MANAGED_BY]: OURS, 'postsync.dev/test': spec.test },
       ownerReferences: [
         { apiVersion: 'helm.toolkit.fluxcd.io/v2', kind: 'HelmRelease', name: ref.name, uid },
       ],
@@ -105,7 +106,7 @@ export function runObject(
 export function readRun(object: unknown): Run {
   const { metadata, spec, status } = parse(SyncTestRun, object, 'SyncTestRun');
   const { namespace, name } = metadata;
-  const ours = Object.entries(OUR_RUNS).every(([key, value]) => metadata.labels[key] === value);
+  const ours = metadata.labels[MANAGED_BY] === OURS;
   const owner = metadata.ownerReferences.find(({ kind }) => kind === 'HelmRelease')?.uid;
   const outcome = outcomeOf(status);
   const read: { [K in keyof Run]: Run[K] | undefined } = {

@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { admit, type Candidate } from '../../src/decide/admit.ts';
 import { after } from '../support/model.ts';
 
-function claim(run: string, at = 0, differs: Partial<Candidate> = {}): Candidate {
+function candidate(run: string, at = 0, differs: Partial<Candidate> = {}): Candidate {
   const [namespace = ''] = run.split('/');
   return { run, namespace, test: `${namespace}/smoke`, maxParallel: 0, createdAt: after(at), ...differs };
 }
@@ -19,30 +19,30 @@ function admitted(
 
 describe('who may start', () => {
   test('are the oldest, up to the cap', () => {
-    const waiting = [claim('a/3', 3), claim('a/1', 1), claim('a/2', 2)];
-    assert.deepEqual(admitted(waiting, [claim('a/0')], 3), ['a/1', 'a/2']);
-    assert.deepEqual(admitted(waiting, [claim('a/0')], 1), []);
+    const waiting = [candidate('a/3', 3), candidate('a/1', 1), candidate('a/2', 2)];
+    assert.deepEqual(admitted(waiting, [candidate('a/0')], 3), ['a/1', 'a/2']);
+    assert.deepEqual(admitted(waiting, [candidate('a/0')], 1), []);
     assert.deepEqual(admitted(waiting, [], 0), ['a/1', 'a/2', 'a/3']);
   });
 
   test('are the namespaces in turn, however many wait in one', () => {
-    const waiting = [claim('a/1', 1), claim('a/2', 2), claim('a/3', 3), claim('b/1', 9)];
+    const waiting = [candidate('a/1', 1), candidate('a/2', 2), candidate('a/3', 3), candidate('b/1', 9)];
     assert.deepEqual(admitted(waiting, [], 3), ['a/1', 'b/1', 'a/2']);
   });
 
   test('is first the namespace that has the fewest under way', () => {
-    assert.deepEqual(admitted([claim('a/2', 1), claim('b/1', 2)], [claim('a/1')], 2), ['b/1']);
+    assert.deepEqual(admitted([candidate('a/2', 1), candidate('b/1', 2)], [candidate('a/1')], 2), ['b/1']);
   });
 
   test('are no more of a test than its maxParallel, which holds up nobody else', () => {
     const one = { maxParallel: 1, test: 'tests/e2e' };
-    const waiting = [claim('a/1', 1, one), claim('b/1', 2, one), claim('b/2', 3)];
+    const waiting = [candidate('a/1', 1, one), candidate('b/1', 2, one), candidate('b/2', 3)];
     assert.deepEqual(admitted(waiting, [], 0), ['a/1', 'b/2']);
-    assert.deepEqual(admitted(waiting, [claim('c/1', 0, one)], 0), ['b/2']);
+    assert.deepEqual(admitted(waiting, [candidate('c/1', 0, one)], 0), ['b/2']);
   });
 
   test('never exceed a cap, never leave room that somebody could use, and are in order in a namespace', () => {
-    const claims = fc
+    const candidates = fc
       .array(
         fc.record({
           namespace: fc.constantFrom('a', 'b', 'c'),
@@ -53,11 +53,11 @@ describe('who may start', () => {
       )
       .map((list) =>
         list.map(({ namespace, test, at }, index) =>
-          claim(`${namespace}/${index}`, at, { test, maxParallel: test === 'x' ? 2 : 0 }),
+          candidate(`${namespace}/${index}`, at, { test, maxParallel: test === 'x' ? 2 : 0 }),
         ),
       );
     fc.assert(
-      fc.property(claims, fc.nat(12), fc.nat(5), (all, cap, started) => {
+      fc.property(candidates, fc.nat(12), fc.nat(5), (all, cap, started) => {
         const running = all.slice(0, started);
         const waiting = all.slice(started);
         const chosen = admit(waiting, running, cap);
